@@ -1,0 +1,203 @@
+"""One record type for every data set: a presentation; manifests on disk; splits by subject."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from hfnmp_lite.files import InputError, write_whole
+
+MANIFEST_COLUMNS = (
+    "path",
+    "sha256",
+    "domain",
+    "subject",
+    "presentation",
+    "frame",
+    "live",
+    "attack_type",
+    "instrument",
+    "ita",
+    "parameters",
+)
+REQUIRED_COLUMNS = ("path", "domain", "subject", "presentation", "live", "attack_type")
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """One capture, live or attack, with its frames in order.
+
+    Attributes
+    ----------
+    id : str
+        Unique in its manifest.
+    domain, subject : str
+        Where it was captured and of whom; a subject belongs to one domain.
+    live : bool
+        True for a live face, False for an attack.
+    attack_type : str or None
+        "print", "replay", ...; None for a live face.
+    instrument : str or None
+        What the attack was made with, where known.
+    frames : tuple of Path
+        Image files, absolute.
+    """
+
+    id: str
+    domain: str
+    subject: str
+    live: bool
+    attack_type: str | None
+    instrument: str | None
+    frames: tuple[Path, ...]
+
+
+def read_manifest(path: str | Path) -> list[Presentation]:
+    """Read a manifest (CSV, one row a frame) into presentations, in the order of first mention.
+
+    Raises
+    ------
+    InputError
+        The file is missing or is not such a table; a column, label or path is wrong; a row is a
+        duplicate; a presentation contradicts itself. The message names the line.
+    """
+    path = Path(path)
+    folder = path.resolve().parent
+    rows: dict[str, list[tuple[int, Mapping[str, str]]]] = {}
+    seen: dict[str, int] = {}
+    for line, row in _rows(path):
+        _check_row(path, line, row)
+        if row["path"] in seen:
+            raise InputError(
+                f"{path}, line {line}: '{row['path']}' stands on line {seen[row['path']]} already; "
+                "every frame is listed once: remove one of the two"
+            )
+        seen[row["path"]] = line
+        rows.setdefault(row["presentation"], []).append((line, row))
+    if not rows:
+        raise InputError(f"{path}: holds no rows; expected one row for each frame")
+    presentations = [_presentation(path, folder, key, group) for key, group in rows.items()]
+    homes: dict[str, str] = {}
+    for p in presentations:
+        if homes.setdefault(p.subject, p.domain) != p.domain:
+            raise InputError(
+                f"{path}: subject '{p.subject}' is in domains '{homes[p.subject]}' and "
+                f"'{p.domain}'; a subject belongs to one domain: give the two people two names"
+            )
+    return presentations
+
+
+def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such manifest; give the path of a manifest.csv") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a CSV manifest ({error})") from None
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        header = reader.fieldnames or []
+        missing = [c for c in REQUIRED_COLUMNS if c not in header]
+        if missing:
+            raise InputError(
+                f"{path}: has no column {', '.join(missing)}; the header must hold at least "
+                f"{','.join(REQUIRED_COLUMNS)}"
+            )
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise InputError(f"{path}: is not a valid CSV table ({error})") from None
+
+
+def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:
+    where = f"{path}, line {line}"
+    if None in row or None in row.values():
+        raise InputError(f"{where}: the number of fields differs from the header's")
+    for column in ("path", "domain", "subject", "presentation"):
+        if not row[column].strip():
+            raise InputError(f"{where}: '{column}' is empty; every row needs it")
+    if row["live"] not in ("0", "1"):
+        raise InputError(f"{where}: live is '{row['live']}'; expected 1 (live) or 0 (attack)")
+    if (row["live"] == "1") == bool(row["attack_type"]):
+        raise InputError(
+            f"{where}: live is {row['live']} and attack_type is '{row['attack_type']}'; an attack "
+            "needs an attack_type and a live face has none"
+        )
+    relative = PurePosixPath(row["path"])
+    if relative.is_absolute() or ".." in relative.parts or "\0" in row["path"]:
+        raise InputError(
+            f"{where}: path '{row['path']}' leaves the manifest's folder; paths are relative to it"
+        )
+
+
+def _presentation(
+    path: Path, folder: Path, key: str, group: list[tuple[int, Mapping[str, str]]]
+) -> Presentation:
+    first = group[0][1]
+    for line, row in group[1:]:
+        for column in ("domain", "subject", "live", "attack_type"):
+            if row[column] != first[column]:
+                raise InputError(
+                    f"{path}, line {line}: presentation '{key}' has {column} '{row[column]}' here "
+                    f"and '{first[column]}' on line {group[0][0]}; all its frames must agree"
+                )
+    return Presentation(
+        id=key,
+        domain=first["domain"],
+        subject=first["subject"],
+        live=first["live"] == "1",
+        attack_type=first["attack_type"] or None,
+        instrument=first.get("instrument") or None,
+        frames=tuple(folder / row["path"] for _, row in group),
+    )
+
+
+def write_manifest(path: str | Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """Write rows with the columns `MANIFEST_COLUMNS` as a CSV manifest, whole or not at all."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, MANIFEST_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())
+
+
+def missing_frames(presentations: Iterable[Presentation]) -> list[Path]:
+    """Return the frames that are not there, so that a job can say so before it starts."""
+    return [frame for p in presentations for frame in p.frames if not frame.is_file()]
+
+
+def split_subjects(
+    presentations: Iterable[Presentation], fraction: float = 0.25, seed: int = 0
+) -> tuple[list[Presentation], list[Presentation]]:
+    """Split into (training, validation) so that in each domain the subjects are disjoint.
+
+    In every domain `round(fraction * subjects)` subjects, at least one, are held out. Which ones
+    depends on the seed and on the subjects' names alone, not on the order of rows.
+
+    Raises
+    ------
+    InputError
+        A domain has fewer than two subjects.
+    """
+    presentations = list(presentations)
+    held_out: set[str] = set()
+    for domain in sorted({p.domain for p in presentations}):
+        subjects = sorted({p.subject for p in presentations if p.domain == domain})
+        if len(subjects) < 2:
+            raise InputError(
+                f"domain '{domain}' has {len(subjects)} subject; at least 2 are needed, "
+                "one to train on and one to choose checkpoint and threshold on"
+            )
+        count = min(max(1, round(fraction * len(subjects))), len(subjects) - 1)
+        salt = int.from_bytes(hashlib.sha256(domain.encode()).digest()[:4])
+        order = np.random.default_rng([seed, salt]).permutation(len(subjects))
+        held_out.update(subjects[i] for i in order[:count])
+    training = [p for p in presentations if p.subject not in held_out]
+    validation = [p for p in presentations if p.subject in held_out]
+    return training, validation

@@ -1,0 +1,81 @@
+"""Whole files or none: what is written appears under its final name only when it is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class InputError(ValueError):
+    """What was given cannot be used.
+
+    The message is one line: what was given, what was expected, what to do. The command line prints
+    it without a traceback and exits with status 2.
+    """
+
+
+def write_whole(path: str | Path, data: bytes | str) -> None:
+    """Write `data` so that `path` holds either what it held before or all of `data`.
+
+    The bytes go to a temporary file in the same folder, are flushed to disk, and take the final
+    name in one atomic rename. Text is written as UTF-8.
+
+    Raises
+    ------
+    OSError
+        The disk is full or the folder cannot be written; the temporary file is removed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(data, str):
+        data = data.encode()
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes files for the owner alone
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def fresh_folder(final: str | Path) -> Iterator[Path]:
+    """Give a temporary folder that takes the name `final` when the block ends without an error.
+
+    A folder that stood at `final` is replaced in two renames and deleted afterwards; on an error
+    the temporary folder is removed and `final` stays as it was.
+    """
+    final = Path(final)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
+    os.chmod(temporary, 0o755)
+    try:
+        yield temporary
+        replace_folder(temporary, final)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def replace_folder(new: Path, final: Path) -> None:
+    """Move the folder `new` to `final`; what stood there is deleted once the new one is in place."""
+    if not final.exists():
+        os.replace(new, final)
+        return
+    old = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}.old."))
+    os.replace(final, old / "content")
+    try:
+        os.replace(new, final)
+    except BaseException:
+        os.replace(old / "content", final)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
