@@ -1,0 +1,173 @@
+"""The meta-learning step: the extractor learns on domains that the network did not just train on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.optim import Optimizer
+
+from hfnmp_lite.learn.losses import presentation_loss
+from hfnmp_lite.model.network import HFN, Output
+
+Batch = tuple[Tensor, Tensor]  # images (N, 3, H, W) in [0, 1], live (N,) int64
+Loss = Callable[[Output, Tensor], Tensor]
+ORDERS = ("alternating", "bilevel", "bilevel-first-order")
+
+
+def meta_step(
+    network: HFN,
+    extractor: nn.Module,
+    meta_test: Sequence[Batch],
+    meta_train: Sequence[Batch],
+    network_optimizer: Optimizer,
+    extractor_optimizer: Optimizer,
+    order: str = "alternating",
+    inner_lr: float | None = None,
+    loss: Loss = presentation_loss,
+) -> dict[str, Tensor]:
+    """Do one meta-learning iteration: a step of the extractor per meta-test batch, one of H.
+
+    theta are the parameters of the network H, phi those of the extractor E.
+
+    - "alternating" (*released code*): phi descends L(theta, phi; meta-test), then theta descends
+      L(theta, phi; meta-train) / 2 through the new E.
+    - "bilevel": phi descends L(theta'(phi), phi; meta-test), differentiated through the virtual
+      steps theta'(phi) = theta - inner_lr * grad_theta L(theta, phi; meta-train) / 2; then theta
+      takes its real step as above.
+    - "bilevel-first-order": the same with theta' a constant.
+
+    In "alternating" the batch norms of both modules move their running statistics in every pass;
+    in the bilevel orders they move in the real step of H only.
+
+    Parameters
+    ----------
+    network, extractor : Module
+        Both in train mode; the network has two streams.
+    meta_test : sequence of batches
+        K batches; the extractor takes one step on each.
+    meta_train : sequence of batches
+        One for "alternating". In the bilevel orders the virtual steps run over them in turn, anew
+        for every meta-test batch, and the real step uses the last.
+    network_optimizer, extractor_optimizer : Optimizer
+        Hold theta and phi.
+    order : {"alternating", "bilevel", "bilevel-first-order"}
+        See above.
+    inner_lr : float, optional
+        Rate of the virtual steps; by default each parameter's rate in `network_optimizer`.
+    loss : callable
+        (Output, live) -> scalar.
+
+    Returns
+    -------
+    dict
+        Detached 0-d tensors, unscaled, on the device: "meta_test" (mean over its batches, before
+        each step) and "meta_train" (of the real step).
+
+    Raises
+    ------
+    ValueError
+        An unknown order, no meta-test batch, or a number of meta-train batches it cannot use.
+    """
+    if order not in ORDERS:
+        raise ValueError(f"order '{order}' is unknown; expected one of {ORDERS}")
+    if not meta_test:
+        raise ValueError("meta_test is empty; expected K >= 1 batches")
+    if not meta_train or (order == "alternating" and len(meta_train) != 1):
+        expected = "exactly one batch" if order == "alternating" else "at least one batch"
+        raise ValueError(f"meta_train holds {len(meta_train)} batches; '{order}' takes {expected}")
+    test_losses = []
+    for batch in meta_test:
+        if order == "alternating":
+            value = _extractor_loss(network, extractor, batch, loss)
+        else:
+            value = _bilevel_loss(
+                network, extractor, batch, meta_train, network_optimizer, order, inner_lr, loss
+            )
+        _descend(extractor_optimizer, value)
+        test_losses.append(value.detach())
+    train_loss = network_step(network, extractor, meta_train[-1], network_optimizer, loss)
+    return {"meta_test": torch.stack(test_losses).mean(), "meta_train": train_loss}
+
+
+def network_step(
+    network: HFN, extractor: nn.Module | None, batch: Batch, optimizer: Optimizer, loss: Loss
+) -> Tensor:
+    """Let H alone descend L / 2 on a batch, through an extractor without a graph; returns L."""
+    images, live = batch
+    with torch.no_grad():
+        pattern = None if extractor is None else extractor(images)
+    value = loss(network(images, pattern), live)
+    _descend(optimizer, value / 2)
+    return value.detach()
+
+
+def _extractor_loss(network: HFN, extractor: nn.Module, batch: Batch, loss: Loss) -> Tensor:
+    """L on a batch with a graph that reaches E and nothing else.
+
+    The image stream runs without a graph and H's weights ask for no gradients: the extractor's
+    step pays for the way back through the pattern stream and the fusion only.
+    """
+    images, live = batch
+    with torch.no_grad():
+        image = network.encode_image(images)
+    with _frozen(network):
+        pattern = network.encode_pattern(extractor(images))
+        return loss(network.fuse(image, pattern), live)
+
+
+def _bilevel_loss(
+    network: HFN,
+    extractor: nn.Module,
+    batch: Batch,
+    meta_train: Sequence[Batch],
+    network_optimizer: Optimizer,
+    order: str,
+    inner_lr: float | None,
+    loss: Loss,
+) -> Tensor:
+    """L(theta'(phi), phi) on a meta-test batch; the running statistics of both modules stay."""
+    exact = order == "bilevel"
+    rates = {id(p): g["lr"] for g in network_optimizer.param_groups for p in g["params"]}
+    theta = dict(network.named_parameters())
+    rate = {k: rates[id(p)] if inner_lr is None else inner_lr for k, p in theta.items()}
+    phi = dict(extractor.named_parameters())
+    buffers = {k: b.clone() for k, b in network.named_buffers()}
+    extractor_buffers = {k: b.clone() for k, b in extractor.named_buffers()}
+
+    def objective(parameters: dict[str, Tensor], images: Tensor, live: Tensor) -> Tensor:
+        pattern = functional_call(extractor, (phi, extractor_buffers), (images,))
+        return loss(functional_call(network, (parameters, buffers), (images, pattern)), live)
+
+    adapted = theta
+    for images, live in meta_train:
+        value = objective(adapted, images, live) / 2
+        # Without create_graph the gradients are constants, and theta' no longer depends on phi.
+        gradients = torch.autograd.grad(value, list(adapted.values()), create_graph=exact)
+        adapted = {k: p - rate[k] * g for (k, p), g in zip(adapted.items(), gradients, strict=True)}
+    return objective(adapted, *batch)
+
+
+def _descend(optimizer: Optimizer, value: Tensor) -> None:
+    """Let the optimizer's parameters, and no others, take a step down `value`."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    gradients = torch.autograd.grad(value, parameters)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Let no parameter of the module ask for a gradient inside the block."""
+    asked = [p for p in module.parameters() if p.requires_grad]
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in asked:
+            parameter.requires_grad_()

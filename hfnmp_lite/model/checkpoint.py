@@ -1,0 +1,93 @@
+"""Detectors on disk: weights as safetensors, what they are as JSON inside; nothing executes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from hfnmp_lite.files import InputError, write_whole
+from hfnmp_lite.model.network import HFN, Detector
+from hfnmp_lite.model.patterns import build_pattern
+
+FORMAT = "1"
+
+
+def save_checkpoint(path: str | Path, detector: Detector, config: Mapping[str, object]) -> None:
+    """Write a detector as one safetensors file, whole or not at all.
+
+    The file's metadata hold what is needed to build the detector again: the settings of network
+    and pattern, the threshold, and `config`.
+
+    Parameters
+    ----------
+    path : path
+        The file, by convention `model.safetensors`.
+    detector : Detector
+        What to keep.
+    config : mapping
+        What the run was asked to do; anything that JSON can hold.
+    """
+    extractor = detector.extractor
+    about = {
+        "network": detector.network.settings,
+        "pattern": {"name": "rgb"}
+        if extractor is None
+        else {"name": extractor.name, **extractor.settings},
+        "threshold": detector.threshold,
+        "config": dict(config),
+    }
+    tensors = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
+    metadata = {"hfnmp_lite": FORMAT, "about": json.dumps(about, sort_keys=True)}
+    write_whole(path, save(tensors, metadata))
+
+
+def load_checkpoint(path: str | Path) -> Detector:
+    """Load a detector from a checkpoint or from the run directory that holds one.
+
+    Returns
+    -------
+    Detector
+        In eval mode, on the CPU, with its threshold; its config as `detector.config`.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, not a checkpoint of this package, or of another architecture.
+    """
+    path = Path(path)
+    file = path / "model.safetensors" if path.is_dir() else path
+    if not file.is_file():
+        where = f"{path} holds no model.safetensors" if path.is_dir() else f"{path}: no such file"
+        raise InputError(f"{where}; give a checkpoint or the directory of a finished run")
+    try:
+        with safe_open(file, "pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{file}: is damaged or not a safetensors file ({error}); expected a checkpoint "
+            "written by hfnmp train"
+        ) from None
+    if metadata.get("hfnmp_lite") != FORMAT:
+        raise InputError(
+            f"{file}: is a safetensors file of something else; expected a checkpoint written by "
+            "hfnmp train"
+        )
+    try:
+        about = json.loads(metadata["about"])
+        network, pattern = HFN(**about["network"]), build_pattern(**about["pattern"])
+        detector = Detector(pattern, network)
+        detector.load_state_dict(tensors)
+        detector.threshold = None if about["threshold"] is None else float(about["threshold"])
+        detector.config = dict(about["config"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].rstrip(":") if str(error) else type(error).__name__
+        raise InputError(
+            f"{file}: does not fit this version of the package ({reason}); train it again, or use "
+            "the version that wrote it"
+        ) from None
+    return detector.eval()

@@ -1,0 +1,83 @@
+"""Hierarchical fusion: two streams of features become one pyramid, from coarse to fine."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from hfnmp_lite.model.trunk import Trunk
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Pyramid(NamedTuple):
+    """What one stream hands to the fusion, all of the fusion's width C."""
+
+    f3: Tensor  # (N, C, H/8, W/8)
+    f4: Tensor  # (N, C, H/16, W/16)
+    f5: Tensor  # (N, C, H/32, W/32)
+    p7: Tensor  # (N, C, H/128, W/128), rounded up
+
+
+class Stream(nn.Module):
+    """A trunk, its lateral 1x1 convs and two more halvings (*released code*).
+
+    Shapes: (N, 3, H, W) -> Pyramid.
+
+    Parameters
+    ----------
+    trunk : str
+        "lite", "resnet18" or "resnet50".
+    width : int
+        Channels of the fusion.
+    normalise : bool
+        Whether the input, in [0, 1], is normalised by the mean and deviation of ImageNet.
+    """
+
+    def __init__(self, trunk: str, width: int, normalise: bool) -> None:
+        super().__init__()
+        self.trunk = Trunk(trunk)
+        c3, c4, c5 = self.trunk.channels
+        self.lateral3 = nn.Conv2d(c3, width, 1)
+        self.lateral4 = nn.Conv2d(c4, width, 1)
+        self.lateral5 = nn.Conv2d(c5, width, 1)
+        self.conv6 = nn.Conv2d(c5, width, 3, stride=2, padding=1)
+        self.conv7 = nn.Conv2d(width, width, 3, stride=2, padding=1)
+        self.normalise = normalise
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Pyramid:
+        if self.normalise:
+            x = (x - self.mean) / self.std
+        c3, c4, c5 = self.trunk(x)
+        p7 = self.conv7(torch.relu(self.conv6(c5)))
+        return Pyramid(self.lateral3(c3), self.lateral4(c4), self.lateral5(c5), p7)
+
+
+class HierarchicalFusion(nn.Module):
+    """Fuse the streams level by level, top down (HFM; *released code*).
+
+    F_l is the mean of the streams' laterals; p5 = F5, p4 = smooth4(up(p5) + F4),
+    p3 = smooth3(up(p4) + F3), `up` the nearest neighbour. The release smooths by two convs that
+    see the same input and averages them; they are linear, so one conv with the averaged weights
+    gives the same output.
+
+    Shapes: one or two Pyramids -> p3 (N, C, H/8, W/8), p7 (N, C, H/128, W/128).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.smooth4 = nn.Conv2d(width, width, 3, padding=1)
+        self.smooth3 = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, image: Pyramid, pattern: Pyramid | None) -> tuple[Tensor, Tensor]:
+        fused = image
+        if pattern is not None:
+            fused = Pyramid(*((a + b) / 2 for a, b in zip(image, pattern, strict=True)))
+        p4 = self.smooth4(interpolate(fused.f5, size=fused.f4.shape[2:]) + fused.f4)
+        p3 = self.smooth3(interpolate(p4, size=fused.f3.shape[2:]) + fused.f3)
+        return p3, fused.p7

@@ -1,0 +1,160 @@
+"""The network: image and pattern become a live score and a map."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hfnmp_lite.model.fusion import HierarchicalFusion, Pyramid, Stream
+
+
+class Output(NamedTuple):
+    """What the network says of a batch."""
+
+    logits: Tensor  # (N, 2), index 1 = live
+    map: Tensor  # (N, 1, H/8, W/8) in [0, 1], 1 = live
+
+    @property
+    def score(self) -> Tensor:
+        """(N,) in [0, 1]: mean of the map's mean and the probability of live (*released code*)."""
+        return (self.map.mean((1, 2, 3)) + self.logits.softmax(1)[:, 1]) / 2
+
+
+class HFN(nn.Module):
+    """Hierarchical fusion network: two streams, image and pattern, or the image alone.
+
+    Parameters
+    ----------
+    trunk : {"lite", "resnet18", "resnet50"}
+        The trunk of each stream; the fusion's width is 64 for "lite" and 256 for the others.
+    fusion : {"hfm"}
+        How the streams are fused.
+    streams : {1, 2}
+        1: the image alone, and `pattern` is None.
+    normalise_image, normalise_pattern : bool
+        Whether a stream normalises its input (the release: the pattern only).
+
+    Raises
+    ------
+    ValueError
+        A parameter outside these; in the call, sides that are no multiple of 32, a pattern of
+        another size than the image, or a pattern where there is no stream for it.
+    """
+
+    def __init__(
+        self,
+        trunk: str = "lite",
+        fusion: str = "hfm",
+        streams: int = 2,
+        normalise_image: bool = True,
+        normalise_pattern: bool = True,
+    ) -> None:
+        super().__init__()
+        if fusion != "hfm":
+            raise ValueError(f"fusion '{fusion}' is unknown; expected 'hfm'")
+        if streams not in (1, 2):
+            raise ValueError(f"streams is {streams}; expected 1 (image) or 2 (image and pattern)")
+        self.settings = {
+            "trunk": trunk,
+            "fusion": fusion,
+            "streams": streams,
+            "normalise_image": normalise_image,
+            "normalise_pattern": normalise_pattern,
+        }
+        width = 64 if trunk == "lite" else 256
+        self.image_stream = Stream(trunk, width, normalise_image)
+        self.pattern_stream = Stream(trunk, width, normalise_pattern) if streams == 2 else None
+        self.fusion = HierarchicalFusion(width)
+        self.map_head = nn.Sequential(
+            nn.Conv2d(width, width // 2, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width // 2, 1, 1),
+            nn.Sigmoid(),
+        )
+        self.classifier = nn.Linear(width, 2)
+
+    @property
+    def streams(self) -> int:
+        """How many streams the network has, 1 or 2."""
+        return self.settings["streams"]
+
+    def encode_image(self, images: Tensor) -> Pyramid:
+        """Run the image stream alone: (N, 3, H, W) -> Pyramid."""
+        if images.ndim != 4 or images.shape[1] != 3 or images.numel() == 0:
+            raise ValueError(f"images are {tuple(images.shape)}; expected (N, 3, H, W), N >= 1")
+        if any(side % 32 for side in images.shape[2:]):
+            raise ValueError(
+                f"images are {images.shape[2]} x {images.shape[3]}; their sides must be multiples "
+                "of 32: resize them"
+            )
+        return self.image_stream(images)
+
+    def encode_pattern(self, pattern: Tensor) -> Pyramid:
+        """Run the pattern stream alone: (N, 3, H, W) -> Pyramid."""
+        if self.pattern_stream is None:
+            raise ValueError("this network has one stream; its pattern must be None")
+        return self.pattern_stream(pattern)
+
+    def fuse(self, image: Pyramid, pattern: Pyramid | None) -> Output:
+        """Fuse what the streams gave and read the two heads."""
+        p3, p7 = self.fusion(image, pattern)
+        return Output(self.classifier(p7.mean((2, 3))), self.map_head(p3))
+
+    def forward(self, images: Tensor, pattern: Tensor | None = None) -> Output:
+        if (pattern is None) != (self.pattern_stream is None):
+            given = "None" if pattern is None else f"of shape {tuple(pattern.shape)}"
+            raise ValueError(f"pattern is {given}, but the network has {self.streams} stream(s)")
+        if pattern is None:
+            return self.fuse(self.encode_image(images), None)
+        if pattern.shape != images.shape:
+            raise ValueError(
+                f"pattern is {tuple(pattern.shape)}, the images are {tuple(images.shape)}; "
+                "expected one shape"
+            )
+        return self.fuse(self.encode_image(images), self.encode_pattern(pattern))
+
+
+class Detector(nn.Module):
+    """An extractor and the network that reads its pattern: images in, verdict out.
+
+    Parameters
+    ----------
+    extractor : Module or None
+        (N, 3, H, W) -> pattern of the same shape; None for a network of one stream.
+    network : HFN
+        The network.
+
+    Attributes
+    ----------
+    threshold : float or None
+        The threshold chosen on the sources: a score at or above it is accepted as live.
+    config : dict
+        What the run that made it was asked to do; empty where no run did.
+    """
+
+    def __init__(self, extractor: nn.Module | None, network: HFN) -> None:
+        super().__init__()
+        if (extractor is None) != (network.streams == 1):
+            raise ValueError(
+                f"the network has {network.streams} stream(s) and the extractor is "
+                f"{'missing' if extractor is None else 'given'}; two streams need one, one none"
+            )
+        self.extractor, self.network = extractor, network
+        self.threshold: float | None = None
+        self.config: dict[str, object] = {}
+
+    def pattern(self, images: Tensor) -> Tensor | None:
+        """Return what feeds the second stream: (N, 3, H, W) -> the same shape, or None."""
+        return None if self.extractor is None else self.extractor(images)
+
+    def forward(self, images: Tensor) -> Output:
+        return self.network(images, self.pattern(images))
+
+
+def seeded(seed: int, build: type[nn.Module], *args: object, **kwargs: object) -> nn.Module:
+    """Build a module with its random initial weights drawn from `seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(*args, **kwargs)
