@@ -363,8 +363,11 @@ def test_a_hundred_thousand_scores():
 def test_bad_scores_and_labels_are_named(scores, live, message):
     with pytest.raises(InputError, match=message):
         metrics.evaluate(scores, live, threshold=0.5)
-    with pytest.raises(InputError, match="NaN" if message == "NaN" else message):
-        metrics.eer_threshold(scores, live)
+    with pytest.raises(InputError, match=message):
+        metrics.hter(scores, live, 0.5)
+    for function in (metrics.eer_threshold, metrics.auc, metrics.roc):
+        with pytest.raises(InputError, match=message):
+            function(scores, live)
 
 
 @pytest.mark.parametrize(
@@ -374,6 +377,7 @@ def test_bad_scores_and_labels_are_named(scores, live, message):
         ({"attack_type": ["print", None, None]}, "attack presentation 1 has no attack type"),
         ({"subject": ["a", "b"]}, "2 subjects for 3 scores"),
         ({"subject": ["a", "", "b"]}, "presentation 1 has no subject"),
+        ({"resamples": 0}, "resamples is 0"),
         ({"threshold": NAN}, "threshold is NaN"),
         ({"threshold": "high"}, "threshold is 'high'"),
     ],

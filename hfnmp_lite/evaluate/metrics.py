@@ -152,7 +152,7 @@ def auc(scores: ArrayLike, live: ArrayLike) -> float:
 
 
 def roc(scores: ArrayLike, live: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """FAR and FRR at every candidate threshold, for plotting.
+    """FAR and FRR at every candidate threshold, for plotting. Input and errors as `evaluate`.
 
     Returns
     -------
@@ -206,11 +206,6 @@ def evaluate(
         without a subject, a threshold that is NaN.
     """
     scores, live = _check(scores, live)
-    if np.isnan(scores).all():
-        raise InputError(
-            f"evaluate: all {scores.size} scores are NaN (failure to acquire); expected at least "
-            "one score; check why acquisition failed"
-        )
     if resamples < 1:
         raise InputError(f"resamples is {resamples}; expected at least 1 (1000 is usual)")
     types = _check_types(attack_type, live)
@@ -359,6 +354,11 @@ def _check(scores: ArrayLike, live: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         where = int(np.flatnonzero(np.isinf(scores))[0])
         raise InputError(
             f"score {where} is {scores[where]}; expected finite scores (NaN = failure to acquire)"
+        )
+    if np.isnan(scores).all():
+        raise InputError(
+            f"all {scores.size} scores are NaN (failure to acquire); expected at least one score; "
+            "check why acquisition failed"
         )
     wrong = np.flatnonzero((labels != 0) & (labels != 1))
     if wrong.size:
