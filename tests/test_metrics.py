@@ -44,7 +44,7 @@ def test_golden_eer_thresholds(attack, live, threshold, far, frr):
 def slow_scan(scores, live):
     """(threshold, accepted attacks, rejected live) of every candidate, one score at a time."""
     values = sorted({s for s in scores if s == s})
-    middles = [a / 2 + b / 2 for a, b in pairwise(values)]
+    middles = [m if a < (m := a / 2 + b / 2) < b else b for a, b in pairwise(values)]
     rows = []
     for t in [values[0], *middles, np.nextafter(values[-1], np.inf)]:
         accepted = sum(1 for s, y in zip(scores, live, strict=True) if not y and s >= t)
