@@ -1,4 +1,4 @@
-"""The meta-learning step: the extractor learns on domains that the network did not just train on."""
+"""The meta-learning step: the extractor learns on domains that H was not just trained on."""
 
 from __future__ import annotations
 
@@ -113,9 +113,9 @@ def _extractor_loss(network: HFN, extractor: nn.Module, batch: Batch, loss: Loss
     """
     images, live = batch
     with torch.no_grad():
-        image = network.encode_image(images)
+        image = network.image_stream(images)
     with _frozen(network):
-        pattern = network.encode_pattern(extractor(images))
+        pattern = network.pattern_stream(extractor(images))
         return loss(network.fuse(image, pattern), live)
 
 

@@ -51,6 +51,11 @@ class Stream(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Pyramid:
+        if x.ndim != 4 or x.shape[1] != 3 or not x.numel() or x.shape[2] % 32 or x.shape[3] % 32:
+            raise ValueError(
+                f"images have shape {tuple(x.shape)}; expected (N, 3, H, W) with sides that are "
+                "multiples of 32: resize them"
+            )
         if self.normalise:
             x = (x - self.mean) / self.std
         c3, c4, c5 = self.trunk(x)

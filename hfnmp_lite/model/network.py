@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from hfnmp_lite.model.fusion import HierarchicalFusion, Pyramid, Stream
@@ -25,6 +24,8 @@ class Output(NamedTuple):
 class HFN(nn.Module):
     """Hierarchical fusion network: two streams, image and pattern, or the image alone.
 
+    Shapes: images (N, 3, H, W) in [0, 1] and pattern of the same shape or None -> Output.
+
     Parameters
     ----------
     trunk : {"lite", "resnet18", "resnet50"}
@@ -39,8 +40,8 @@ class HFN(nn.Module):
     Raises
     ------
     ValueError
-        A parameter outside these; in the call, sides that are no multiple of 32, a pattern of
-        another size than the image, or a pattern where there is no stream for it.
+        A parameter outside these; in the call, sides that are no multiple of 32, or a pattern of
+        another shape than the images or where there is no stream for it.
     """
 
     def __init__(
@@ -80,40 +81,20 @@ class HFN(nn.Module):
         """How many streams the network has, 1 or 2."""
         return self.settings["streams"]
 
-    def encode_image(self, images: Tensor) -> Pyramid:
-        """Run the image stream alone: (N, 3, H, W) -> Pyramid."""
-        if images.ndim != 4 or images.shape[1] != 3 or images.numel() == 0:
-            raise ValueError(f"images are {tuple(images.shape)}; expected (N, 3, H, W), N >= 1")
-        if any(side % 32 for side in images.shape[2:]):
-            raise ValueError(
-                f"images are {images.shape[2]} x {images.shape[3]}; their sides must be multiples "
-                "of 32: resize them"
-            )
-        return self.image_stream(images)
-
-    def encode_pattern(self, pattern: Tensor) -> Pyramid:
-        """Run the pattern stream alone: (N, 3, H, W) -> Pyramid."""
-        if self.pattern_stream is None:
-            raise ValueError("this network has one stream; its pattern must be None")
-        return self.pattern_stream(pattern)
-
     def fuse(self, image: Pyramid, pattern: Pyramid | None) -> Output:
         """Fuse what the streams gave and read the two heads."""
         p3, p7 = self.fusion(image, pattern)
         return Output(self.classifier(p7.mean((2, 3))), self.map_head(p3))
 
     def forward(self, images: Tensor, pattern: Tensor | None = None) -> Output:
-        if (pattern is None) != (self.pattern_stream is None):
-            given = "None" if pattern is None else f"of shape {tuple(pattern.shape)}"
-            raise ValueError(f"pattern is {given}, but the network has {self.streams} stream(s)")
-        if pattern is None:
-            return self.fuse(self.encode_image(images), None)
-        if pattern.shape != images.shape:
+        wanted = None if self.pattern_stream is None else images.shape
+        given = None if pattern is None else pattern.shape
+        if given != wanted:
             raise ValueError(
-                f"pattern is {tuple(pattern.shape)}, the images are {tuple(images.shape)}; "
-                "expected one shape"
+                f"pattern has shape {given}; with {self.streams} stream(s) expected {wanted}"
             )
-        return self.fuse(self.encode_image(images), self.encode_pattern(pattern))
+        image = self.image_stream(images)
+        return self.fuse(image, None if pattern is None else self.pattern_stream(pattern))
 
 
 class Detector(nn.Module):
@@ -151,10 +132,3 @@ class Detector(nn.Module):
 
     def forward(self, images: Tensor) -> Output:
         return self.network(images, self.pattern(images))
-
-
-def seeded(seed: int, build: type[nn.Module], *args: object, **kwargs: object) -> nn.Module:
-    """Build a module with its random initial weights drawn from `seed` alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return build(*args, **kwargs)

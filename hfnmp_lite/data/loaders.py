@@ -1,0 +1,102 @@
+"""Presentations become batches: decoded when needed, in an order that a seed decides."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from hfnmp_lite.data.presentations import Presentation
+from hfnmp_lite.files import InputError
+
+
+def load_frame(path: Path, size: int) -> np.ndarray:
+    """Decode one frame and resize it to a square: uint8 (size, size, 3), RGB.
+
+    Raises
+    ------
+    InputError
+        The file is missing or cannot be decoded.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+    if image is None:
+        raise InputError(f"{path}: is not an image or is damaged; expected a frame of the data set")
+    if image.shape[:2] != (size, size):
+        shrinks = size < min(image.shape[:2])
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        image = cv2.resize(image, (size, size), interpolation=method)
+    return image
+
+
+def to_batch(images: Sequence[np.ndarray]) -> Tensor:
+    """Stack uint8 (H, W, 3) images to float32 (N, 3, H, W) in [0, 1], channels last in memory."""
+    stacked = torch.from_numpy(np.stack(images)).float().div_(255)
+    return stacked.permute(0, 3, 1, 2)  # the memory stays (N, H, W, 3)
+
+
+class DomainBatches:
+    """An endless supply of class-balanced batches from one domain.
+
+    Batch number i is a function of the seed, the domain and i alone, so a resumed run continues
+    where it was. Every frame of a class comes once before any comes twice; each image is mirrored
+    with probability 1/2 (*released code*: horizontal flip only).
+
+    Parameters
+    ----------
+    presentations : sequence of Presentation
+        Those of one domain, both classes.
+    per_class : int
+        Live images, and attack images, in a batch.
+    size : int
+        Side of the images in pixels.
+    seed : int
+        Decides order and mirroring.
+    """
+
+    def __init__(
+        self, presentations: Sequence[Presentation], per_class: int, size: int, seed: int
+    ) -> None:
+        (domain,) = {p.domain for p in presentations}
+        self._frames = [
+            sorted(f for p in presentations if p.live is live for f in p.frames)
+            for live in (False, True)
+        ]
+        self._per_class, self._size = per_class, size
+        self._seed = [seed, int.from_bytes(hashlib.sha256(domain.encode()).digest()[:4])]
+        self.drawn = 0
+        """Batches drawn so far; set it to resume."""
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        """Return the next batch: images (2 * per_class, 3, size, size), live int64."""
+        mirrored = np.random.default_rng([*self._seed, 2, self.drawn]).random(2 * self._per_class)
+        files = [f for label in (0, 1) for f in self._of_class(label)]
+        images = [load_frame(f, self._size) for f in files]
+        images = [i[:, ::-1] if m < 0.5 else i for i, m in zip(images, mirrored, strict=True)]
+        self.drawn += 1
+        live = torch.tensor([0, 1]).repeat_interleave(self._per_class)
+        return to_batch(images), live
+
+    def _of_class(self, label: int) -> list[Path]:
+        frames = self._frames[label]
+        chosen = []
+        first = self.drawn * self._per_class
+        for position in range(first, first + self._per_class):
+            epoch, index = divmod(position, len(frames))
+            order = np.random.default_rng([*self._seed, label, epoch]).permutation(len(frames))
+            chosen.append(frames[order[index]])
+        return chosen
+
+
+def join(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Concatenate batches into one."""
+    images, live = zip(*batches, strict=True)
+    return torch.cat(images), torch.cat(live)

@@ -1,0 +1,72 @@
+"""Protocols: which presentations are learned from, chosen with, and judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hfnmp_lite.data.presentations import Presentation, split_subjects
+from hfnmp_lite.files import InputError
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One domain left out.
+
+    Attributes
+    ----------
+    training : list of Presentation
+        Source domains, what the weights are learned from.
+    validation : list of Presentation
+        Held-out subjects of the source domains: they choose checkpoint and threshold.
+    target : list of Presentation
+        The unseen domain, touched once, at the end.
+    """
+
+    training: list[Presentation]
+    validation: list[Presentation]
+    target: list[Presentation]
+
+
+def domains_of(presentations: Iterable[Presentation]) -> tuple[str, ...]:
+    """Return the domains in the order of their names."""
+    return tuple(sorted({p.domain for p in presentations}))
+
+
+def leave_one_out(
+    presentations: Sequence[Presentation],
+    target: str,
+    sources: Sequence[str],
+    validation_fraction: float = 0.25,
+    seed: int = 0,
+) -> Protocol:
+    """Leave the target domain out and hold out subjects of the sources.
+
+    Raises
+    ------
+    InputError
+        A domain that the data do not hold, a source without a live face or without an attack in
+        training or validation, or a target without one of them.
+    """
+    known = domains_of(presentations)
+    for domain in (target, *sources):
+        if domain not in known:
+            raise InputError(f"domain '{domain}' is unknown; the data hold {', '.join(known)}")
+    training, validation = split_subjects(
+        [p for p in presentations if p.domain in sources], validation_fraction, seed
+    )
+    judged = [p for p in presentations if p.domain == target]
+    for what, part, of in (
+        ("training", training, sources),
+        ("validation", validation, sources),
+        ("target", judged, (target,)),
+    ):
+        for domain in of:
+            classes = {p.live for p in part if p.domain == domain}
+            if classes != {True, False}:
+                missing = "attack" if True in classes else "live presentation"
+                raise InputError(
+                    f"domain '{domain}' has no {missing} in its {what} part; every part needs both "
+                    "classes: add presentations or subjects"
+                )
+    return Protocol(training, validation, judged)

@@ -1,0 +1,88 @@
+"""Where a number came from: versions, commit, hardware."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = (
+    "hfnmp-lite",
+    "torch",
+    "torchvision",
+    "numpy",
+    "opencv-python",
+    "scikit-image",
+    "pillow",
+)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def commit() -> str | None:
+    """Return the checkout's commit, with "+changes" where files differ; None outside a checkout."""
+    top = Path(__file__).resolve().parent.parent
+    if not (top / ".git").exists():
+        return None
+    try:
+        name = _git(top, "rev-parse", "HEAD").strip()
+        changed = _git(top, "status", "--porcelain", "--untracked-files=no").strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{name}+changes" if changed else name
+
+
+def _git(top: Path, *arguments: str) -> str:
+    call = ["git", "-C", str(top), *arguments]
+    return subprocess.run(call, capture_output=True, text=True, check=True, timeout=20).stdout
+
+
+def hardware() -> dict[str, object]:
+    """Return processor, cores and memory of this machine."""
+    memory = None
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    return {"processor": _processor(), "cores": os.cpu_count(), "memory_gib": memory}
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def peak_memory_mb() -> int | None:
+    """Return the largest resident size of this process so far, in MB; None where not measured."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
+
+
+def provenance() -> dict[str, object]:
+    """Return all of the above with today's date, to be stored beside a result."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(),
+        "versions": versions(),
+        "hardware": hardware(),
+    }
