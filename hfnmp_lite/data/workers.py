@@ -1,0 +1,65 @@
+"""Worker processes: same result for any number of them, and none is left behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+
+
+def default_count() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def pool(count: int) -> Iterator[Callable[[Callable, Iterable[tuple]], Iterator]]:
+    """Give `submit(function, jobs)`, which yields results as they come, from `count` processes.
+
+    One process too is a separate one, so that the numerical environment (a single thread each) does
+    not depend on `count`. Processes are spawned: scripts need the usual `__main__` guard.
+    """
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in threads}
+    os.environ.update(dict.fromkeys(threads, "1"))  # inherited by the workers
+    executor = ProcessPoolExecutor(
+        max(1, count), mp_context=multiprocessing.get_context("spawn"), initializer=_begin
+    )
+
+    def submit(function: Callable, jobs: Iterable[tuple]) -> Iterator:
+        futures = [executor.submit(function, *job) for job in jobs]
+        for future in as_completed(futures):
+            yield future.result()
+
+    try:
+        yield submit
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _begin() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """End this worker when the parent was killed; it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
