@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +17,6 @@ from hfnmp_lite.data.loaders import load_frame, to_batch
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError, write_whole
 from hfnmp_lite.model.network import Detector
-
-COLUMNS = (
-    "presentation",
-    "domain",
-    "subject",
-    "live",
-    "attack_type",
-    "instrument",
-    "n_frames",
-    "score",
-)
 
 
 @dataclass(frozen=True)
@@ -51,6 +40,9 @@ class Scored:
     instrument: str | None
     n_frames: int
     score: float
+
+
+COLUMNS = tuple(f.name for f in fields(Scored))
 
 
 @torch.inference_mode()
@@ -130,9 +122,7 @@ def write_scores(path: Path, scored: Iterable[Scored]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for s in scored:
-        score = "" if math.isnan(s.score) else repr(s.score)
-        writer.writerow(
-            (s.presentation, s.domain, s.subject, int(s.live), s.attack_type or "")
-            + (s.instrument or "", s.n_frames, score)
-        )
+        row = {**asdict(s), "live": int(s.live)}
+        row["score"] = "" if math.isnan(s.score) else repr(s.score)
+        writer.writerow(["" if row[c] is None else row[c] for c in COLUMNS])
     write_whole(path, text.getvalue())

@@ -1,0 +1,205 @@
+"""The command line, a thin door: parse, call, print."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hfnmp_lite import __version__
+from hfnmp_lite.config import ORDER_NAMES, PATTERN_NAMES, PRESETS
+from hfnmp_lite.files import InputError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status.
+
+    0: done. 1: done, but some of what was given failed. 2: what was given cannot be used.
+    130: interrupted.
+    """
+    given = build_parser().parse_args(arguments)
+    try:
+        return given.call(given) or 0
+    except (InputError, FloatingPointError) as error:
+        print(f"hfnmp: {error}", file=sys.stderr)
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        sys.stderr.close()
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"hfnmp: {where}{error.strerror or error}; nothing was half-written", file=sys.stderr)
+    except KeyboardInterrupt:
+        hint = "; hfnmp train --resume goes on from the last checkpoint"
+        print(
+            f"\nhfnmp: interrupted{hint if given.command == 'train' else ''}",
+            file=sys.stderr,
+        )
+        return 130
+    return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="hfnmp",
+        description="Domain generalisation in face anti-spoofing, taught and runnable.",
+    )
+    parser.add_argument("--version", action="version", version=f"hfnmp-lite {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(
+        name: str, call: Callable[[argparse.Namespace], int | None], text: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        command.set_defaults(call=call)
+        return command
+
+    demo = add(
+        "demo", _demo, "learn on three simulated domains, judge on the fourth, write a report"
+    )
+    demo.add_argument("--target", default="webcam", help="the unseen domain (default: %(default)s)")
+    demo.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR")
+    demo.add_argument("--seed", type=int, default=0)
+    demo.add_argument("--preset", choices=PRESETS, default="classroom")
+
+    lab = add("lab", _lab, "write the student notebooks where missing and open JupyterLab there")
+    lab.add_argument("--dir", type=Path, default=Path("lab"))
+    lab.add_argument("--no-browser", action="store_true")
+    lab.add_argument("--reset", metavar="NN", help="write notebook NN anew, keeping a dated copy")
+
+    _add_samples(add("samples", _samples, "build or verify a simulated sample benchmark"))
+    _add_train(add("train", _train, "learn on all domains but one and judge on that one"))
+
+    evaluate = add("evaluate", _evaluate, "score the target of a finished run once more")
+    evaluate.add_argument("run", type=Path, metavar="RUN_DIR")
+    evaluate.add_argument("--manifest", type=Path, metavar="FILE")
+
+    predict = add("predict", _predict, "score image files: live or attack")
+    predict.add_argument("checkpoint", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
+    predict.add_argument("files", type=Path, nargs="+", metavar="FILE_OR_FOLDER")
+    predict.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    predict.add_argument("--no-crop", action="store_true", help="score whole images")
+
+    add("doctor", _doctor, "say what this machine has and whether everything works")
+    return parser
+
+
+def _add_samples(samples: argparse.ArgumentParser) -> None:
+    actions = samples.add_subparsers(dest="action", required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="render a benchmark into a new folder")
+    build.add_argument("--out", type=Path, required=True, metavar="DIR")
+    build.add_argument("--seed", type=int, default=0)
+    build.add_argument("--subjects", type=int, default=40, help="in each domain (default: 40)")
+    build.add_argument("--size", type=int, default=128, metavar="PX")
+    build.add_argument("--preset", choices=("physical", "vivid"), default="physical")
+    verify = actions.add_parser("verify", help="check every file against its checksum")
+    verify.add_argument("--dir", type=Path, help="default: the shipped samples")
+
+
+def _add_train(train: argparse.ArgumentParser) -> None:
+    train.add_argument("--target", help="the domain to leave out and judge on")
+    train.add_argument("--pattern", choices=PATTERN_NAMES, default="mp")
+    train.add_argument("--order", choices=ORDER_NAMES, help="default: alternating where learned")
+    train.add_argument("--stages", type=int, choices=(1, 2), help="default: 2 where learned")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--preset", choices=PRESETS, default="classroom")
+    train.add_argument("--manifest", type=Path, metavar="FILE", help="default: the shipped samples")
+    train.add_argument("--out", type=Path, metavar="RUN_DIR", help="default: under runs/")
+    train.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+
+
+def _demo(given: argparse.Namespace) -> None:
+    from hfnmp_lite.experiments.demo import demo
+
+    summary = demo(given.target, given.out, given.seed, given.preset)
+    print_summary(summary)
+    print(f"\nThe report: {(given.out / 'report.html').resolve()}")
+
+
+def _lab(given: argparse.Namespace) -> None:
+    from hfnmp_lite.teach.classroom import make_student_copies, open_lab
+
+    make_student_copies(given.dir, reset=given.reset)
+    open_lab(given.dir, browser=not given.no_browser)
+
+
+def _samples(given: argparse.Namespace) -> int | None:
+    from hfnmp_lite.data import samples
+
+    if given.action == "build":
+        samples.build(given.out, given.seed, given.subjects, given.size, given.preset)
+        print(f"{given.out}: built")
+        return None
+    folder = given.dir or samples.root()
+    problems = samples.verify(folder)
+    for problem in problems:
+        print(problem)
+    print(f"{folder}: {f'{len(problems)} problem(s)' if problems else 'every file is as listed'}")
+    return 1 if problems else 0
+
+
+def _train(given: argparse.Namespace) -> None:
+    from hfnmp_lite.config import make_config
+    from hfnmp_lite.data.protocols import domains_of
+    from hfnmp_lite.experiments.run import load_data, run
+
+    if given.target is None:
+        raise InputError("--target is missing; name the domain to leave out, for example webcam")
+    config = make_config(
+        given.preset,
+        given.target,
+        domains_of(load_data(given.manifest)),
+        given.pattern,
+        given.order,
+        given.stages,
+        seed=given.seed,
+    )
+    name = f"{config.target}-{config.pattern}-{config.order}-{config.stages}-seed{config.seed}"
+    folder = given.out or Path("runs") / name
+    print_summary(run(config, folder, given.manifest, given.resume))
+    print(f"\nThe run: {folder}")
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from hfnmp_lite.experiments.run import evaluate
+
+    print_summary(evaluate(given.run, given.manifest))
+
+
+def _predict(given: argparse.Namespace) -> int:
+    from hfnmp_lite.experiments.predict import predict, render
+
+    verdicts = predict(given.checkpoint, given.files, crop=not given.no_crop)
+    print(render(verdicts, given.format))
+    return 1 if any(v.error for v in verdicts) else 0
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from hfnmp_lite.doctor import examine
+
+    status = 0
+    for name, well, text in examine():
+        print(f"{'ok  ' if well else 'FAIL'}  {name}: {text}", flush=True)
+        status = status if well else 1
+    return status
+
+
+def print_summary(summary: dict[str, object]) -> None:
+    """Print the figures of a run for reading; metrics.json holds them all."""
+    low, high = summary["hter_ci"]
+    types = ", ".join(f"{name} {100 * share:.1f} %" for name, share in summary["apcer"].items())
+    print(
+        f"target {summary['target']}: {summary['n_presentations']} of {summary['n_listed']} "
+        "presentations scored\n"
+        f"  HTER at the source threshold  {100 * summary['hter']:5.1f} %  "
+        f"[{100 * low:.1f}, {100 * high:.1f}] (95 %, by subject)\n"
+        f"  HTER at the oracle threshold  {100 * summary['hter_oracle']:5.1f} %  "
+        "(chosen on the target: flattering)\n"
+        f"  AUC                           {100 * summary['auc']:5.1f} %\n"
+        f"  attacks accepted (APCER)      {types}\n"
+        f"  live rejected (BPCER)         {100 * summary['bpcer']:5.1f} %"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""One run: learn on the sources, choose on their held-out subjects, judge on the target, once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hfnmp_lite.config import RunConfig
+from hfnmp_lite.data.presentations import Presentation, missing_frames, read_manifest
+from hfnmp_lite.data.protocols import leave_one_out
+from hfnmp_lite.data.samples import root
+from hfnmp_lite.evaluate import metrics
+from hfnmp_lite.evaluate.scoring import Scored, as_arrays, score_presentations, write_scores
+from hfnmp_lite.files import InputError, write_whole
+from hfnmp_lite.provenance import peak_memory_mb, provenance
+
+SHIPPED = "shipped samples"
+
+
+def load_data(manifest: str | Path | None) -> list[Presentation]:
+    """Read a manifest, or the shipped samples' where None; every frame it lists is there.
+
+    Raises
+    ------
+    InputError
+        The manifest cannot be used, or frames are missing.
+    """
+    path = root() / "manifest.csv" if manifest is None else Path(manifest)
+    presentations = read_manifest(path)
+    if missing := missing_frames(presentations):
+        raise InputError(
+            f"{path}: {len(missing)} of its frames are missing, the first is {missing[0]}; "
+            "restore them, or see hfnmp samples verify"
+        )
+    return presentations
+
+
+def run(
+    config: RunConfig,
+    folder: Path,
+    manifest: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> dict[str, object]:
+    """Do one run in `folder` and return what its metrics.json holds.
+
+    The folder receives config.json at the start, log.csv and last.ckpt on the way, and at the end
+    model.safetensors, scores.csv and, last of all, metrics.json: where that stands, the run is
+    finished.
+
+    Raises
+    ------
+    InputError
+        The folder holds a finished run, another run's beginning or something else; the data cannot
+        be used.
+    """
+    presentations = load_data(manifest)
+    protocol = leave_one_out(
+        presentations, config.target, config.sources, config.validation_fraction, config.seed
+    )
+    _claim(config, folder, manifest, resume)
+    from hfnmp_lite.learn.fit import SELECTION, THRESHOLD_RULE, fit
+    from hfnmp_lite.model.checkpoint import save_checkpoint
+
+    started = time.perf_counter()
+    begun = (folder / "last.ckpt").exists()  # else it stopped before its first checkpoint
+    detector = fit(config, protocol.training, protocol.validation, folder, begun, progress)
+    save_checkpoint(folder / "model.safetensors", detector, config.to_dict())
+    scored = score_presentations(detector, protocol.target, config.size, progress=progress)
+    write_scores(folder / "scores.csv", scored)
+    summary = {
+        "target": config.target,
+        "sources": list(config.sources),
+        "pattern": config.pattern,
+        "order": config.order,
+        "stages": config.stages,
+        "preset": config.preset,
+        "seed": config.seed,
+        "data": SHIPPED if manifest is None else str(manifest),
+        "selected_on": SELECTION,
+        "threshold_rule": THRESHOLD_RULE,
+        **judge(scored, detector.threshold),
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak_memory_mb": peak_memory_mb(),
+        "command": shlex.join(["hfnmp", *sys.argv[1:]]),
+        **provenance(),
+    }
+    write_whole(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def judge(scored: Sequence[Scored], threshold: float) -> dict[str, object]:
+    """Turn scores and the source threshold into the figures of metrics.json.
+
+    Figures that looked at the target's own scores for their threshold carry `oracle`.
+    """
+    result = metrics.evaluate(**as_arrays(scored), threshold=threshold)
+    return {
+        "threshold": threshold,
+        "hter": result.hter,
+        "hter_ci": result.intervals["hter"],
+        "far": result.far,
+        "frr": result.frr,
+        "apcer": result.apcer,
+        "bpcer": result.bpcer,
+        "bpcer_ci": result.intervals["bpcer"],
+        "acer": result.acer,
+        "auc": result.auc,
+        "auc_ci": result.intervals["auc"],
+        "eer_oracle": result.eer,
+        "hter_oracle": result.hter_oracle,
+        "bpcer20_oracle": result.bpcer20_oracle,
+        "live_accepted_at_apcer1_oracle": result.live_accepted_at_apcer1_oracle,
+        "n_presentations": result.n - result.n_failed,
+        "n_listed": result.n,
+    }
+
+
+def evaluate(folder: Path, manifest: str | Path | None = None) -> dict[str, object]:
+    """Score the target of a finished run once more, on its own data or on another manifest.
+
+    Raises
+    ------
+    InputError
+        The folder holds no finished run, or the data do not hold its target domain.
+    """
+    from hfnmp_lite.model.checkpoint import load_checkpoint
+
+    stored = read_metrics(folder)
+    detector = load_checkpoint(folder)
+    config = RunConfig.from_dict(detector.config)
+    if manifest is None and stored["data"] != SHIPPED:
+        manifest = stored["data"]
+    target = [p for p in load_data(manifest) if p.domain == config.target]
+    if not target:
+        raise InputError(f"the data hold no domain '{config.target}', the target of {folder}")
+    scored = score_presentations(detector, target, config.size, progress=True)
+    return {"target": config.target, **judge(scored, detector.threshold)}
+
+
+def read_metrics(folder: Path) -> dict[str, object]:
+    """Read the metrics.json of a finished run.
+
+    Raises
+    ------
+    InputError
+        There is none, or it is damaged.
+    """
+    path = Path(folder) / "metrics.json"
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: holds no finished run (no metrics.json); give the directory of a finished "
+            "run, or finish it with hfnmp train --resume"
+        )
+    return _read_json(path)
+
+
+def _claim(config: RunConfig, folder: Path, manifest: str | Path | None, resume: bool) -> None:
+    """Make the run directory ours, or say why it cannot be."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give --out a directory")
+    if (folder / "metrics.json").exists():
+        raise InputError(f"{folder}: holds a finished run; give --out another directory")
+    asked = {"config": config.to_dict(), "data": _identity(manifest)}
+    path = folder / "config.json"
+    if path.exists():
+        if not resume:
+            raise InputError(
+                f"{folder}: holds an unfinished run; add --resume to go on with it, or give --out "
+                "another directory"
+            )
+        begun = _read_json(path)
+        if begun != asked:
+            raise InputError(
+                f"{folder}: holds a run with other {_differences(begun, asked)}; "
+                "resume with those it was started with, or give --out another directory"
+            )
+        return
+    if resume:
+        raise InputError(f"{folder}: holds no unfinished run; start it without --resume")
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: holds other files; give --out a new directory")
+    write_whole(path, json.dumps(asked, indent=2) + "\n")
+
+
+def _identity(manifest: str | Path | None) -> dict[str, str]:
+    """Name the data and fix their content: the manifest holds the frames' checksums."""
+    path = root() / "manifest.csv" if manifest is None else Path(manifest)
+    return {
+        "manifest": SHIPPED if manifest is None else str(manifest),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+
+
+def _differences(begun: Mapping[str, object], asked: Mapping[str, object]) -> str:
+    old = {**begun.get("config", {}), **begun.get("data", {})}
+    new = {**asked["config"], **asked["data"]}
+    return ", ".join(sorted(k for k in {*old, *new} if old.get(k) != new.get(k)))
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is damaged ({error}); expected what a run wrote") from None
+    return content
