@@ -16,7 +16,7 @@ PAPER = 0.87
 FLOOR = 0.022
 """Reflectance under all inks: what the surface itself reflects."""
 
-INKS = ((0.045, 0.45, 0.74), (0.72, 0.08, 0.36), (0.97, 0.86, 0.11), (0.02, 0.02, 0.02))
+INKS = ((0.035, 0.47, 0.78), (0.71, 0.08, 0.42), (0.96, 0.86, 0.12), (0.02, 0.02, 0.02))
 """Transmittance of solid cyan, magenta, yellow and black in linear RGB; equal inks are grey [t]."""
 
 

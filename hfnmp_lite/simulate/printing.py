@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from hfnmp_lite.files import InputError
 from hfnmp_lite.simulate import ink
 from hfnmp_lite.simulate.geometry import (
     DISTANCE,
@@ -140,16 +141,17 @@ def draw(
 
     Raises
     ------
-    ValueError
+    InputError
         If the preset is unknown.
     """
     if preset not in ("physical", "vivid"):
-        raise ValueError(f"preset is {preset!r}; expected 'physical' or 'vivid'")
+        raise InputError(f"preset is {preset!r}; expected 'physical' or 'vivid'")
     vivid = preset == "vivid"
     lpi_width = math.exp(rng.uniform(*np.log(LPI_WIDTH)))
     pixels = rng.uniform(0.9, 1.6)
     glossy = rng.uniform() < 0.6
     gloss = rng.uniform(0.15, 0.4) if vivid else rng.uniform(0.02, 0.12) * glossy
+    centred = 0.5 if vivid else 1.0  # 1: the lamp's mirror image is mostly within the view
     bend = float(rng.uniform(-1.0, 1.0) * bend_max)
     return Print(
         pitch=pixels / sensor if vivid else 25.4 / lpi_width,
@@ -171,8 +173,8 @@ def draw(
         gloss=float(gloss),
         gloss_width=float(rng.uniform(0.03, 0.12)),
         gloss_at=(
-            float(rng.uniform(-1.0, 1.0) * (abs(bend) + 0.1)),  # mostly within the view
-            float(rng.uniform(-0.12, 0.12)),
+            float(rng.uniform(-centred, centred) * (abs(bend) + 0.1)),
+            float(rng.uniform(-centred, centred) * 0.12),
         ),
         sides=draw_sides(rng, 1.0 if vivid else 0.25, 0.08 if vivid else 0.05),
         rim=float(rng.uniform(0.0, 0.05) * (rng.uniform() < 0.7)),
@@ -245,7 +247,7 @@ def _highlight(medium: Print, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (medium.gloss * np.maximum(1.0 - d2, 0.0) ** 3).astype(np.float32)
 
 
-# --- halftone --------------------------------------------------------------------------------------
+# --- halftone ----------------------------------------------------------------------------------
 
 
 def _screens(medium: Print, view: View, aperture: Aperture, n: int) -> list[np.ndarray | None]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from hfnmp_lite.files import InputError
 from hfnmp_lite.simulate.geometry import (
     LUMINANCE,
     SRGB_TO_LINEAR,
@@ -165,11 +166,11 @@ def draw(rng: np.random.Generator, *, preset: str = "physical", sensor: int = 25
 
     Raises
     ------
-    ValueError
+    InputError
         If the preset is unknown.
     """
     if preset not in ("physical", "vivid"):
-        raise ValueError(f"preset is {preset!r}; expected 'physical' or 'vivid'")
+        raise InputError(f"preset is {preset!r}; expected 'physical' or 'vivid'")
     vivid = preset == "vivid"
     ppi_width = math.exp(rng.uniform(*np.log(PPI_WIDTH)))
     pixels = rng.uniform(0.8, 1.25)
