@@ -127,8 +127,8 @@ class Screen:
     bezel_reflectance: float
 
 
-def _draw_pane(rng: np.random.Generator, low: float, high: float) -> Pane:
-    centre = rng.uniform(-0.05, 1.05, 2)
+def _draw_pane(rng: np.random.Generator, low: float, high: float, inset: float) -> Pane:
+    centre = rng.uniform(inset, 1.0 - inset, 2)
     half = np.exp(rng.uniform(np.log(0.05), np.log(0.22), 2))
     radiance = math.exp(rng.uniform(math.log(low), math.log(high)))
     warmth = rng.uniform(-0.2, 0.2)  # a lamp's warmth or a window's blue, against the room
@@ -159,7 +159,7 @@ def draw(rng: np.random.Generator, *, preset: str = "physical", sensor: int = 25
     ----------
     rng : numpy.random.Generator
     preset : {"physical", "vivid"}
-        "vivid" is for demonstrations: a pitch of .8-1.25 sensor pixels, a stronger grid, stronger
+        "vivid" is for demonstrations: a pitch of .95-1.3 sensor pixels, a stronger grid, stronger
         bands, a window in the glass and the bezel in view.
     sensor : int
         Pixels n across the sensor that will look; only "vivid" asks, for its pitch.
@@ -173,8 +173,9 @@ def draw(rng: np.random.Generator, *, preset: str = "physical", sensor: int = 25
         raise InputError(f"preset is {preset!r}; expected 'physical' or 'vivid'")
     vivid = preset == "vivid"
     ppi_width = math.exp(rng.uniform(*np.log(PPI_WIDTH)))
-    pixels = rng.uniform(0.8, 1.25)
-    panes = tuple(_draw_pane(rng, 0.12 if vivid else 0.03, 0.4 if vivid else 0.2) for _ in range(2))
+    pixels = rng.uniform(0.95, 1.3)
+    kind = (0.12, 0.4, 0.2) if vivid else (0.03, 0.2, -0.05)
+    panes = tuple(_draw_pane(rng, *kind) for _ in range(2))
     count = int(rng.choice(3, p=(0.35, 0.45, 0.2)))
     veil = math.exp(rng.uniform(math.log(0.004), math.log(0.03)))
     cool = rng.uniform(-0.05, 0.14)
