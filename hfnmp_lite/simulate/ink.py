@@ -74,8 +74,11 @@ def reflectance(coverage: np.ndarray, yule_nielsen: float) -> np.ndarray:
     primaries = (FLOOR + (PAPER - FLOOR) * through) ** (1.0 / yule_nielsen)
     cyan_magenta = [(1.0 - c) * (1.0 - m), (1.0 - c) * m, c * (1.0 - m), c * m]
     yellow_black = [(1.0 - y) * (1.0 - k), (1.0 - y) * k, y * (1.0 - k), y * k]
-    weights = np.stack([a * b for a in cyan_magenta for b in yellow_black])  # (16, pixels)
-    total = weights.T @ primaries.astype(np.float32)
+    weights = np.empty((16, c.size), np.float32)
+    for i, pair in enumerate(cyan_magenta):
+        for j, other in enumerate(yellow_black):
+            np.multiply(pair, other, out=weights[4 * i + j])
+    total = weights.T @ primaries.astype(np.float32)  # (pixels, 3)
     return np.power(total, np.float32(yule_nielsen)).reshape(*shape, 3)
 
 
