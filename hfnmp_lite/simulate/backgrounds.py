@@ -53,13 +53,13 @@ def smooth_edge(x: np.ndarray, width: float) -> np.ndarray:
 
 def _curtain(rng: np.random.Generator) -> np.ndarray:
     x, y = _axes()
-    cloth = rng.uniform(0.08, 0.6) * rng.uniform([0.6, 0.55, 0.5], [1.0, 1.0, 1.0])
+    cloth = rng.uniform(0.06, 0.5) * (1 - rng.uniform(0, 0.45) * rng.uniform(0, 1, 3))
     bend = 0.010 * np.sin(2 * np.pi * (rng.uniform(0.3, 0.9) * y + rng.random()))
     phase = x + bend + 0.018 * _noise(rng, 4)
     folds = rng.uniform(6, 13)
     wave = np.sin(2 * np.pi * folds * phase + 1.2 * np.sin(2 * np.pi * folds / 2.7 * phase))
     crease = np.exp(-2.5 * (1 + wave))
-    shade = 0.95 + 0.25 * wave - 0.45 * crease + 0.04 * _noise(rng, 40)
+    shade = 0.95 + 0.28 * wave - 0.3 * crease + 0.04 * _noise(rng, 40)
     image = (np.clip(shade, 0.1, None)[..., None] * cloth).astype(np.float32)
     return cv2.GaussianBlur(image, (0, 0), rng.uniform(1.0, 2.0))
 

@@ -16,7 +16,11 @@ from hfnmp_lite.simulate import backgrounds, hair, portrait
 
 # Monk skin tone scale (Ellis Monk, 2022), published sRGB values of tones 1 to 10.
 MONK = "f6ede4 f3e7db f7ead0 eadaba d7bd96 a07e56 825c43 604134 3a312a 292420".split()
-SKIN_WHITE = 0.80  # the swatches are relative to paper white; skin lies below it
+SKIN_WHITE, SKIN_FLOOR = (
+    0.70,
+    np.array([0.024, 0.014, 0.009]),
+)  # swatches are relative to paper; no skin is a black hole
+BLOOD = np.array([1.03, 0.95, 0.91])  # living skin is a little redder than the swatch
 _XYZ = np.array(
     [
         [0.4124564, 0.3575761, 0.1804375],
@@ -172,7 +176,9 @@ def tone_albedo(tone: int) -> np.ndarray:
         raise ValueError(f"tone: {tone} is not one of the ten Monk tones, 1 to 10")
     code = MONK[tone - 1]
     srgb = np.array([int(code[i : i + 2], 16) for i in (0, 2, 4)]) / 255.0
-    return SKIN_WHITE * np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return SKIN_FLOOR + SKIN_WHITE * np.where(
+        srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4
+    )
 
 
 def typology_angle(albedo) -> float:
@@ -196,7 +202,7 @@ def _draw_head_hair(rng: np.random.Generator, age: float, masculinity: float) ->
     """Hair of head, brows and chin. Independent of the skin tone."""
     colour = np.array(_choice(rng, HAIR_COLOURS)) * rng.lognormal(0, 0.25)
     grey = float(np.clip(rng.normal((age - 48) / 22, 0.35), 0, 1))
-    white = np.array([0.42, 0.41, 0.39])
+    white = np.array([0.36, 0.35, 0.335])
     head = colour + grey * (white - colour)
     man = masculinity > 0.5
     if man:
@@ -231,7 +237,7 @@ def _draw_head_hair(rng: np.random.Generator, age: float, masculinity: float) ->
 def _draw_eyes(rng: np.random.Generator) -> dict:
     tint = np.array(_choice(rng, IRIS_COLOURS)) * rng.lognormal(0, 0.2)
     return dict(
-        eye_spacing=float(np.clip(rng.normal(0.42, 0.018), 0.37, 0.47)),
+        eye_spacing=float(np.clip(rng.normal(0.41, 0.018), 0.37, 0.46)),
         eye_size=float(np.clip(rng.normal(1.0, 0.06), 0.86, 1.16)),
         eye_tilt=float(rng.normal(0.05, 0.045)),
         eye_depth=float(rng.uniform(0.6, 1.25)),
@@ -246,14 +252,16 @@ def _draw_eyes(rng: np.random.Generator) -> dict:
 def draw_subject(rng: np.random.Generator) -> Subject:
     """Draw one identity; the skin tone is uniform over 1 to 10 and independent of the rest."""
     tone = int(rng.integers(1, 11))
-    albedo = tone_albedo(tone) * rng.lognormal(0, 0.025) * rng.lognormal(0, [0.01, 0.008, 0.012])
+    albedo = (
+        tone_albedo(tone) * BLOOD * rng.lognormal(0, 0.025) * rng.lognormal(0, [0.01, 0.008, 0.012])
+    )
     age = float(18 + 57 * rng.beta(1.4, 2.2))
     masculinity = float(np.clip(rng.choice([0.15, 0.85]) + rng.normal(0, 0.14), 0, 1))
     lipstick = rng.random() < 0.45 * (masculinity < 0.5)
-    tint = rng.uniform([0.86, 0.55, 0.55], [1.0, 0.68, 0.70])
+    tint = rng.uniform([0.80, 0.46, 0.46], [0.95, 0.62, 0.62])
     if lipstick:
         tint = rng.uniform([0.80, 0.22, 0.26], [1.0, 0.45, 0.5])
-    cloth = rng.uniform(0.02, 0.6) * rng.dirichlet([2.5, 2.5, 2.5]) * 3
+    cloth = rng.uniform(0.02, 0.5) * (1 - rng.uniform(0, 0.6) * rng.uniform(0, 1, 3))
     frames = ("none", "round", "square", "rimless")
     return Subject(
         seed=int(rng.integers(0, 2**31)),
@@ -266,7 +274,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
         oil=float(rng.uniform(0.35, 1.0)),
         freckles=float(max(0.0, rng.uniform(-2.2, 1.0))),
         face_length=float(np.clip(rng.normal(0.975 + 0.04 * masculinity, 0.035), 0.9, 1.08)),
-        jaw_taper=float(np.clip(rng.normal(0.36 - 0.16 * masculinity, 0.05), 0.1, 0.48)),
+        jaw_taper=float(np.clip(rng.normal(0.12 - 0.12 * masculinity, 0.045), -0.08, 0.24)),
         chin=float(rng.uniform(0.6, 1.4)),
         cheek=float(rng.uniform(0.5, 1.5)),
         hollow=float(rng.uniform(0.0, 1.2)),
@@ -285,7 +293,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
         glasses=_choice(rng, tuple(zip(frames, (0.74, 0.09, 0.12, 0.05), strict=True))),
         glasses_rgb=_rgb(rng.choice([0.012, 0.012, 0.05, 0.25]) * rng.uniform(0.6, 1.2, 3)),
         clothes=_choice(rng, (("crew", 0.4), ("vee", 0.15), ("collar", 0.3), ("hood", 0.15))),
-        clothes_rgb=_rgb(np.clip(cloth, 0.01, 0.75)),
+        clothes_rgb=_rgb(np.clip(cloth, 0.01, 0.6)),
     )
 
 

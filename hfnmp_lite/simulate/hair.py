@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from hfnmp_lite.simulate.head import CENTRE_V, HEIGHT, PPU, WIDTH, U, V, outline, smoothstep
+from hfnmp_lite.simulate.head import (
+    CENTRE_V,
+    HEIGHT,
+    PPU,
+    SIDE_SLOPE,
+    WIDTH,
+    U,
+    V,
+    outline,
+    smoothstep,
+)
 
 if TYPE_CHECKING:
     from hfnmp_lite.simulate.face import Subject
@@ -38,10 +48,13 @@ def smooth_noise(noise: np.ndarray, cell: float, shift: int = 0) -> np.ndarray:
     columns = int(np.ceil(WIDTH / PPU / cell)) + 3
     grid = np.roll(noise, shift, axis=(0, 1))
     grid = np.tile(grid, (-(-rows // 256), -(-columns // 256)))[:rows, :columns]
-    scale = 1.0 / (cell * PPU)
+    step = 4 if cell * PPU > 12 else 1  # coarse noise needs no cubic at every sample
+    scale = step / (cell * PPU)
     matrix = np.array([[scale, 0, 1.0], [0, scale, 1.0]], np.float32)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(np.ascontiguousarray(grid), matrix, (WIDTH, HEIGHT), flags=flags)
+    shape = (-(-WIDTH // step), -(-HEIGHT // step))
+    field = cv2.warpAffine(np.ascontiguousarray(grid), matrix, shape, flags=flags)
+    return field if step == 1 else cv2.resize(field, (WIDTH, HEIGHT))
 
 
 def _hairline(subject: Subject, noise: np.ndarray) -> np.ndarray:
@@ -51,7 +64,7 @@ def _hairline(subject: Subject, noise: np.ndarray) -> np.ndarray:
     if style in LONG and subject.fringe:
         top = -0.36
     middle = 0.35
-    a = np.abs(U) / (0.86 - 0.02 * (style == "afro"))
+    a = np.abs(U) / (0.82 - 0.02 * (style == "afro"))
     b = np.abs(V - middle) / np.where(V < middle, middle - top, 2.2)
     corner = 3.4 - 0.8 * subject.masculinity * (style not in LONG)
     oval = np.power(a[None] ** corner + b[:, None] ** corner, 1.0 / corner) - 1.0
@@ -78,7 +91,7 @@ def _strands(subject: Subject, radius: np.ndarray) -> tuple[np.ndarray, np.ndarr
         d, e = u - 1.1 * part, v - origin_v
         angle = np.arctan2(d, e if style == "fringe" else np.abs(e) + 0.15)
         along = np.sqrt(d * d + e * e)
-        across = angle * 0.8 + 0.25 * along * np.sign(part)
+        across = angle * 0.8 + 0.06 * along * np.sign(part)
     else:  # back over the head
         d, e = u - 0.3 * part, CENTRE_V + 0.75 - v
         across = np.arctan2(d, e) * 1.1
@@ -111,7 +124,7 @@ def grow(
     across, along = _strands(subject, radius)
     slow = smooth_noise(noise, 0.22, 5)
     wave = subject.hair_wave
-    across = across + (0.012 + 0.05 * wave) * slow + 0.025 * wave * np.sin(9.0 * along + 2 * slow)
+    across = across + (0.008 + 0.014 * wave) * slow + 0.025 * wave * np.sin(9.0 * along + 2 * slow)
     curly = style in ("curly", "afro")
     if curly:
         x = across * (30 if style == "curly" else 45) + 2.2 * smooth_noise(noise, 0.09, 31)
@@ -120,14 +133,14 @@ def grow(
         locks = smooth_noise(noise, 0.11, 50)
         tint = 1.0 + 0.35 * fine + 0.30 * locks
     else:
-        fine = sample(noise, across * 75, along * 2.6 + 13)
+        fine = sample(noise, across * 120, along * 3.0 + 13)
         locks = sample(noise, across * 17 + 40, along * 1.3 + 90)
-        tint = 1.0 + 0.24 * fine + 0.26 * locks
+        tint = 1.0 + 0.30 * fine + 0.20 * locks
     field = _hairline(subject, noise)
     jag = {"bald": 0.0, "buzz": 0.02, "fringe": 0.09}.get(style, 0.045)
     if style in LONG:
         jag = 0.05
-    field = field + jag * (0.6 * locks + 0.5 * fine)
+    field = field + jag * (0.3 * locks + 0.7 * fine)
     thick = subject.hair_volume
     low = (0.30 + 0.1 * subject.masculinity) if style not in LONG else 9.0
     if style == "bob":
@@ -136,26 +149,25 @@ def grow(
     if style == "bald":
         density = np.zeros_like(z)
     else:
-        ramp = 0.05 if style != "buzz" else 0.16
+        ramp = 0.09 if style != "buzz" else 0.16
         density = smoothstep(field, -0.3 * ramp, ramp) * end
     outer = outline(subject, thick)
     shell = 1.12 * np.sqrt(np.clip(1.0 - np.minimum(outer, 1.0) ** 2.6, 0.0, None))
-    shell = shell + 0.6 * thick - 4.0 * np.clip(outer - 1.0, 0.0, None)
+    shell = shell + 0.6 * thick - SIDE_SLOPE * np.clip(outer - 1.0, 0.0, None)
     if style in LONG:
         side = 1.02 + 0.8 * thick + 0.10 * smoothstep(V, 0.0, 1.6)[:, None] + 0.02 * locks
         depth = np.clip(1.0 - (np.abs(U)[None] / side) ** 4, 0.0, None)
-        curtain = 0.55 * np.sqrt(depth) - 0.1 - 4.0 * np.clip(np.abs(U)[None] - side, 0.0, None)
+        curtain = (
+            0.55 * np.sqrt(depth) - 0.1 - SIDE_SLOPE * np.clip(np.abs(U)[None] - side, 0.0, None)
+        )
         curtain = np.where(V[:, None] > CENTRE_V, curtain, -2.0)
         shell = np.maximum(shell, curtain)
     body = smoothstep(field, 0.0, 0.10 + 1.2 * thick)
     raised = z + np.clip(shell - z, 0.0, 0.9) * body * end + 0.02 * density
-    raised = raised + density * (0.018 * locks + 0.006 * fine) * (0.4 if style == "buzz" else 1.0)
-    if style not in LONG and style not in ("afro", "curly"):
-        keep = ears
-    else:
-        keep = ears * (0.0 if style in LONG else 0.5)
+    raised = raised + density * (0.008 * locks + 0.003 * fine) * (0.4 if style == "buzz" else 1.0)
+    keep = ears * (style not in LONG)
     cover = density * (1.0 - keep)
     z = z + (raised - z) * (1.0 - keep)
     if style == "buzz":
         cover = cover * np.clip(0.72 + 0.25 * fine, 0.0, 0.95)
-    return z.astype(np.float32), cover.astype(np.float32), np.clip(tint, 0.15, 2.2)
+    return z.astype(np.float32), cover.astype(np.float32), np.clip(tint, 0.15, 1.7)

@@ -15,16 +15,17 @@ import numpy as np
 if TYPE_CHECKING:
     from hfnmp_lite.simulate.face import Shot, Subject
 
-PPU = 180  # grid samples per unit: 1.4 times what a 420-px canvas resolves
-U_RANGE = (-1.75, 1.75)
-V_RANGE = (-1.95, 2.15)
+PPU = 160  # grid samples per unit: 1.25 times what a 420-px canvas resolves
+U_RANGE = (-1.42, 1.42)
+V_RANGE = (-1.72, 1.78)
 WIDTH = round((U_RANGE[1] - U_RANGE[0]) * PPU)
 HEIGHT = round((V_RANGE[1] - V_RANGE[0]) * PPU)
 U = ((np.arange(WIDTH) + 0.5) / PPU + U_RANGE[0]).astype(np.float32)  # (W,)
 V = ((np.arange(HEIGHT) + 0.5) / PPU + V_RANGE[0]).astype(np.float32)  # (H,)
 
 CENTRE_V = -0.2  # the superellipse's centre
-CROWN, CHIN = -1.5, 1.5
+CROWN, CHIN = -1.5, 1.44
+SIDE_SLOPE = 11.0  # of the sides of the head: steep, yet a slope that a grid can hold
 
 
 def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -47,8 +48,8 @@ def outline(subject: Subject, grow: float = 0.0) -> np.ndarray:
     ratio = np.abs(V - CENTRE_V) / half
     taper = 1.0 - subject.jaw_taper * smoothstep(V, 0.25, 1.45)
     taper = taper * (1.0 - 0.05 * smoothstep(V, -0.3, -1.1))
-    power = 2.35
-    a = (np.abs(U) / 1.0)[None, :] / (taper + grow)[:, None]
+    power = 2.4
+    a = np.abs(U)[None, :] / (0.94 * taper + grow)[:, None]
     np.power(a, power, out=a)
     return np.power(a + (ratio**power)[:, None], 1.0 / power).astype(np.float32)
 
@@ -66,8 +67,8 @@ def bumps(subject: Subject, shot: Shot) -> np.ndarray:
     rows = [
         (0.0, mouth - 0.03, 0.36, 0.30, 0.13),  # muzzle
         (0.0, -0.21, 0.13, 0.11, 0.035),  # glabella
-        (0.0, 1.29 * s.face_length, 0.21, 0.13, 0.15 * s.chin),
-        (0.0, 1.14 * s.face_length, 0.20, 0.05, -0.05),  # fold above the chin
+        (0.0, 1.24 * s.face_length, 0.21, 0.13, 0.15 * s.chin),
+        (0.0, 1.10 * s.face_length, 0.20, 0.05, -0.05),  # fold above the chin
         (0.0, mouth - 0.055 * full, corner * 0.50, 0.042, 0.045 * full),  # lips and their seam
         (0.0, mouth + 0.080 * full, corner * 0.45, 0.050, 0.060 * full),
         (0.0, mouth + 0.005, corner * 0.62, 0.016, -0.05),
@@ -75,14 +76,14 @@ def bumps(subject: Subject, shot: Shot) -> np.ndarray:
         (0.0, tip, 0.105, 0.085, 0.08),  # tip of the nose
     ]
     rows += _pair(0.37, -0.24, 0.24, 0.085, 0.03 + 0.05 * s.masculinity)  # brow ridge
-    rows += _pair(eye, 0.0, 0.21, 0.13, -0.15 * s.eye_depth)  # socket
-    rows += _pair(0.19, 0.02, 0.07, 0.12, -0.05)  # between socket and nose
+    rows += _pair(eye, 0.0, 0.21, 0.13, -0.12 * s.eye_depth)  # socket
+    rows += _pair(0.19, 0.02, 0.07, 0.12, -0.03)  # between socket and nose
     rows += _pair(eye, 0.015, 0.14, 0.095, 0.085)  # eyeball
     rows += _pair(0.60, 0.38, 0.22, 0.16, 0.065 * s.cheek)  # cheek bone
     rows += _pair(0.46, 0.52, 0.17, 0.14, 0.03 + 0.06 * shot.smile)
     rows += _pair(0.62, 0.92, 0.18, 0.20, -0.05 * s.hollow)
     rows += _pair(0.80, -0.35, 0.13, 0.24, -0.035)  # temple
-    rows += _pair(0.70, 1.02, 0.18, 0.16, 0.05 * s.masculinity)  # angle of the jaw
+    rows += _pair(0.66, 0.98, 0.18, 0.16, 0.06 * s.masculinity)  # angle of the jaw
     rows += _pair(wide, tip + 0.045, 0.068, 0.062, 0.115)  # wings of the nose
     rows += _pair(0.52 * wide, tip + 0.13, 0.045, 0.026, -0.10)  # nostrils
     rows += _pair(corner + 0.02, mouth + 0.01, 0.05, 0.05, -0.035)
@@ -97,7 +98,7 @@ def nose_v(subject: Subject) -> float:
 
 def mouth_v(subject: Subject) -> float:
     """Height of the seam of the lips."""
-    return 0.62 * (0.5 * subject.nose_length + 0.5) + 0.34 * subject.face_length
+    return 0.62 * (0.5 * subject.nose_length + 0.5) + 0.315 * subject.face_length
 
 
 def _nose(subject: Subject) -> np.ndarray:
@@ -109,7 +110,7 @@ def _nose(subject: Subject) -> np.ndarray:
     height = height * smoothstep(V, root - 0.30, root + 0.06)
     below = np.clip(V - tip, 0.0, None)
     height = height * np.exp(-0.5 * (below / 0.085) ** 2)
-    width = 0.085 + (0.075 + 0.25 * (subject.nose_width - 0.17)) * along**1.3
+    width = 0.078 + (0.077 + 0.25 * (subject.nose_width - 0.17)) * along**1.3
     rows = np.abs(U) < 0.7
     ridge = np.zeros((HEIGHT, WIDTH), np.float32)
     near = U[rows][None, :] / width[:, None]
@@ -121,17 +122,17 @@ def _ears(subject: Subject, z: np.ndarray) -> np.ndarray:
     """Raise the two ears beside the head, in place; returns their soft mask (H, W)."""
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     for side in (-1.0, 1.0):
-        centre = side * (1.02 + 0.05 * subject.ear)
+        centre = side * (0.91 + 0.04 * subject.ear)
         rows, columns = window(centre, 0.2, 0.3, 0.5)
         a = (U[columns][None, :] - centre) * side
         b = V[rows][:, None] - 0.20
         a = a - 0.10 * subject.ear - 0.06 * smoothstep(b, 0.1, -0.3) + 0.06
-        r = np.sqrt((a / (0.12 + 0.03 * subject.ear)) ** 2 + (b / 0.34) ** 2)
+        r = np.sqrt((a / (0.115 + 0.03 * subject.ear - 0.05 * b)) ** 2 + (b / 0.30) ** 2)
         rim = np.exp(-(((r - 0.82) / 0.16) ** 2))
-        plate = -0.12 + 0.07 * rim - 0.10 * smoothstep(r, 0.6, 0.1)
+        plate = -0.10 + 0.06 * rim - 0.10 * smoothstep(r, 0.65, 0.2) - 0.5 * a
         inside = smoothstep(r, 1.06, 0.94)
         old = z[rows, columns]
-        raised = np.maximum(old, plate - 3.0 * np.clip(r - 1.0, 0.0, None))
+        raised = np.maximum(old, plate - 2.0 * np.clip(r - 1.0, 0.0, None))
         mask[rows, columns] = inside * (raised > old)
         z[rows, columns] = np.where(r < 1.5, raised, old)
     return mask
@@ -156,8 +157,13 @@ def skull(subject: Subject, shot: Shot) -> tuple[np.ndarray, np.ndarray, np.ndar
     across = np.exp(-0.5 * ((U[None] - table[:, :1]) / table[:, 2:3]) ** 2)  # (K, W)
     along = np.exp(-0.5 * ((V[None] - table[:, 1:2]) / table[:, 3:4]) ** 2)  # (K, H)
     relief = (along * table[:, 4:5]).T @ across + _nose(subject)
-    z = dome + relief * smoothstep(radius, 1.05, 0.85) - 4.0 * np.clip(radius - 1.0, 0.0, None)
-    ears = _ears(subject, z)
+    z = (
+        dome
+        + relief * smoothstep(radius, 1.05, 0.85)
+        - SIDE_SLOPE * np.clip(radius - 1.0, 0.0, None)
+    )
+    hidden = subject.hair_style in ("bob", "long")
+    ears = np.zeros_like(z) if hidden else _ears(subject, z)
     return z.astype(np.float32), radius, ears
 
 

@@ -35,7 +35,7 @@ def _complexion(subject: Subject, noise: np.ndarray) -> np.ndarray:
     flush = np.zeros((HEIGHT, WIDTH), np.float32)
     spots = [(0.55, 0.45, 0.22, 0.20, 1.0), (-0.55, 0.45, 0.22, 0.20, 1.0)]
     spots += [(0.0, nose_v(s), 0.15, 0.14, 1.1), (0.0, 1.3, 0.2, 0.15, 0.5)]
-    spots += [(1.05, 0.2, 0.15, 0.35, 1.2), (-1.05, 0.2, 0.15, 0.35, 1.2)]
+    spots += [(1.0, 0.2, 0.15, 0.35, 1.2), (-1.0, 0.2, 0.15, 0.35, 1.2)]
     for u, v, su, sv, amount in spots:
         flush += amount * _gauss(V - v, sv)[:, None] * _gauss(U - u, su)[None]
     for side in (-1, 1):  # darker, bluer skin around the eyes
@@ -44,7 +44,7 @@ def _complexion(subject: Subject, noise: np.ndarray) -> np.ndarray:
     blood = s.redness * flush + 0.18 * mottle
     melanin = 0.035 * smooth_noise(noise, 0.12, 99) + 0.03 * fine + 0.02 * mottle
     image = np.empty((HEIGHT, WIDTH, 3), np.float32)
-    for channel, (red, brown) in enumerate(((0.01, 0.8), (-0.14, 1.0), (-0.11, 1.2))):
+    for channel, (red, brown) in enumerate(((-0.02, 0.8), (-0.19, 1.0), (-0.15, 1.2))):
         image[..., channel] = s.albedo[channel] * np.exp(red * blood - brown * melanin)
     if s.freckles > 0:
         rng = np.random.default_rng(s.seed + 1)
@@ -97,7 +97,7 @@ def _wrinkles(subject: Subject, shot: Shot, z: np.ndarray, image: np.ndarray, no
 def _eye(subject: Subject, shot: Shot, side: int, image, z, catch, noise) -> None:
     """One eye with lids, lashes and catch light, painted in place."""
     s = subject
-    half = 0.205 * s.eye_size
+    half = 0.218 * s.eye_size
     centre = side * s.eye_spacing
     rows, columns = window(centre, 0.0, 0.42, 0.34)
     part = image[rows, columns]
@@ -107,15 +107,18 @@ def _eye(subject: Subject, shot: Shot, side: int, image, z, catch, noise) -> Non
     a, b = np.broadcast_arrays(a, b)
     opening = s.lid * shot.eye_open
     arc = np.clip(1 - np.abs(a + 0.10) ** 2.3 / np.where(a < -0.1, 0.9, 1.1) ** 2.3, 0, 1) ** 0.75
-    upper = -0.50 * opening * arc + 0.10 * (1 - shot.eye_open) * arc
-    lower = (0.24 - 0.05 * max(shot.smile, 0.0)) * np.clip(1 - (a - 0.08) ** 2, 0, 1) ** 0.8
+    upper = -0.44 * opening * arc + 0.10 * (1 - shot.eye_open) * arc
+    lower = (0.21 - 0.05 * max(shot.smile, 0.0)) * np.clip(1 - (a - 0.08) ** 2, 0, 1) ** 0.8
     edge = EDGE / half
-    open_ = smoothstep(np.minimum(b - upper, lower - b), -edge, edge)
+    open_ = smoothstep(
+        np.minimum(b - upper, lower - b) - 0.3 * np.clip(np.abs(a) - 0.97, 0, None), -edge, edge
+    )
+    open_ = open_ * smoothstep(np.abs(a), 1.06, 0.96)
     skin = np.array(s.albedo, np.float32)
     # lids: a slightly darker band between lash line and crease, the crease itself, shadow below
     crease = upper - (0.17 + 0.10 * s.crease) * (0.55 + 0.45 * arc)
     inside = smoothstep(np.abs(a - 0.05), 1.35, 0.8)
-    band = smoothstep(b, -0.05, 0.05 + edge) if False else smoothstep(b - crease, -0.04, 0.06)
+    band = smoothstep(b - crease, -0.04, 0.06)
     band = band * smoothstep(b - upper, 0.06, -0.02) * inside
     blend(part, 0.30 * band, skin * np.array([0.80, 0.70, 0.68]))
     line = _gauss(b - crease, 0.045) * inside * s.crease
@@ -126,17 +129,17 @@ def _eye(subject: Subject, shot: Shot, side: int, image, z, catch, noise) -> Non
     under = _gauss(b - lower - 0.16, 0.10) * smoothstep(np.abs(a), 1.2, 0.6)
     blend(part, 0.16 * under, skin * np.array([0.70, 0.55, 0.58]))
     # eyeball
-    white = np.array([0.60, 0.555, 0.53], np.float32) * (1 - 0.1 * s.redness)
-    shade = 1 - 0.62 * np.exp(-np.clip(b - upper, 0, None) / 0.11) - 0.15 * np.abs(a) ** 3
+    white = np.array([0.37, 0.335, 0.32], np.float32) * (1 - 0.1 * s.redness)
+    shade = 1 - 0.62 * np.exp(-np.clip(b - upper, 0, None) / 0.11) - 0.28 * np.abs(a) ** 3
     ball = white * shade[..., None]
     pink = smoothstep(a, -0.70, -0.98)
     blend(ball, 0.75 * pink, np.array([0.48, 0.20, 0.17]) * (0.3 + 0.7 * min(1.0, skin[0] + 0.3)))
-    x0, y0 = side * shot.gaze_x, -0.07 + shot.gaze_y
+    x0, y0 = side * shot.gaze_x, -0.09 + shot.gaze_y
     da, db = a - x0, b - y0
-    r = np.sqrt(da * da + db * db) / 0.405
+    r = np.sqrt(da * da + db * db) / 0.43
     angle = np.arctan2(db, da)
     fibre = sample(noise, angle * 9 + 60 * (side + 1), r * 3 + 20)
-    tone = np.array(s.iris, np.float32)
+    tone = 0.6 * np.array(s.iris, np.float32)
     depth = (0.62 + 0.75 * np.exp(-(((r - 0.55) / 0.22) ** 2)) + 0.16 * fibre)[..., None]
     iris = tone * np.clip(depth, 0.2, None)
     iris *= (1 - 0.65 * smoothstep(r, 0.80, 0.98))[..., None]
@@ -160,9 +163,9 @@ def _eye(subject: Subject, shot: Shot, side: int, image, z, catch, noise) -> Non
     lower_lash = _gauss(b - lower - 0.05, 0.035) * smoothstep(a, -0.8, 0.4) * (a < 1.02)
     blend(part, np.clip(0.30 * lower_lash * (0.7 + 0.6 * hairs), 0, 0.8), dark)
     # catch light: a softened window reflected towards the key
-    ha, hb = side * 0.17 * shot.key_x, 0.17 * shot.key_y
-    box = np.maximum(np.abs(da - ha) / 0.075, np.abs(db - hb) / 0.09)
-    glint = smoothstep(box, 1.35, 0.75) * open_ + 0.06 * open_ * smoothstep(r, 1.0, 0.2)
+    ha, hb = side * 0.25 * shot.key_x, 0.08 + 0.25 * shot.key_y
+    box = np.maximum(np.abs(da - ha) / 0.055, np.abs(db - hb) / 0.065)
+    glint = smoothstep(box, 1.35, 0.75) * open_ + 0.012 * open_ * smoothstep(r, 1.0, 0.2)
     catch[rows, columns] = np.maximum(catch[rows, columns], glint)
 
 
@@ -172,10 +175,15 @@ def _brow(subject: Subject, shot: Shot, side: int, image, noise) -> None:
     part = image[rows, columns]
     a = (side * U[columns][None] - (s.eye_spacing - 0.03)) / 0.31  # -1 at the inner end
     centre = -0.255 - s.brow_height - 0.07 * shot.brow_raise
-    middle = centre - s.brow_arch * (1 - (a - 0.25) ** 2) + 0.05 * smoothstep(a, 0.3, 1.1)
+    middle = (
+        centre
+        - s.brow_arch * (1 - (a - 0.25) ** 2)
+        + 0.05 * smoothstep(a, 0.3, 1.1)
+        + 0.02 * smoothstep(a, -0.3, -1.0)
+    )
     b = V[rows][:, None] - middle
     thick = 0.062 * s.brow_thickness * (1 - 0.62 * smoothstep(a, 0.1, 1.1))
-    slant = np.where(a < -0.2, 2.2, 0.9)
+    slant = np.where(a < -0.6, 1.5, 0.9)
     hairs = sample(noise, (a * 0.31 - b / slant * 1.1) * 85 + 11 * side, b * 18 + a * 2.5)
     hairs = cv2.GaussianBlur(hairs, (0, 0), 0.6)
     across = np.abs(b + 0.008 * hairs) / thick
@@ -198,8 +206,8 @@ def _mouth(subject: Subject, shot: Shot, image, z, gloss, noise) -> np.ndarray:
     reach = np.clip(1 - np.abs(a) ** 1.7, 0, 1) ** 0.85
     bow = 1 - 0.26 * _gauss(a, 0.12) - 0.10 * _gauss(np.abs(a) - 0.6, 0.2)
     stretch = 1 - 0.18 * max(shot.smile, 0.0)
-    top = -0.092 * s.lip_fullness * reach * bow * stretch - 0.25 * gap
-    bottom = 0.112 * s.lip_fullness * np.clip(1 - a * a, 0, 1) ** 0.8 * stretch + 0.75 * gap
+    top = -0.105 * s.lip_fullness * reach * bow * stretch - 0.25 * gap
+    bottom = 0.135 * s.lip_fullness * np.clip(1 - a * a, 0, 1) ** 0.8 * stretch + 0.75 * gap
     soft = 2.6 * EDGE
     lips = smoothstep(b, top * 1.0 - soft, top + soft) * smoothstep(
         b, bottom + 2 * soft, bottom - soft
@@ -222,7 +230,7 @@ def _mouth(subject: Subject, shot: Shot, image, z, gloss, noise) -> np.ndarray:
     blend(
         inner,
         teeth * (0.6 + 0.4 * tooth),
-        np.array([0.62, 0.57, 0.49]) * (0.9 - 0.3 * a * a)[..., None],
+        np.array([0.42, 0.385, 0.33]) * (0.9 - 0.3 * a * a)[..., None],
     )
     inner *= smoothstep(b + 0.25 * gap, -0.005, 0.04)[..., None] * 0.8 + 0.2
     blend(part, hole, inner)
@@ -239,14 +247,14 @@ def _beard(subject: Subject, image, z, lips, noise) -> np.ndarray:
     s = subject
     mouth, tip = mouth_v(s), nose_v(s)
     u, v = np.abs(U)[None], V[:, None]
-    slow, fine = smooth_noise(noise, 0.10, 61), smooth_noise(noise, 0.02, 17)
-    line = 0.95 - 0.62 * smoothstep(u, 0.50, 0.92)  # the beard's upper edge on the cheek
+    slow, fine = smooth_noise(noise, 0.10, 61), smooth_noise(noise, 0.011, 17)
+    line = 0.93 - 0.62 * smoothstep(u, 0.50, 0.92)  # the beard's upper edge on the cheek
     cheek = smoothstep(v - line + 0.05 * slow, -0.04, 0.12) * smoothstep(u, 0.20, 0.42)
     lip = smoothstep(v, tip + 0.16, tip + 0.20) * smoothstep(u + 0.5 * (mouth - v), 0.44, 0.36)
     lip = lip * smoothstep(v, mouth + 0.06, mouth - 0.02)
     lip = lip * (1 - 0.5 * _gauss(U, 0.02)[None])
     chin = smoothstep(v, mouth + 0.13, mouth + 0.22) * smoothstep(u, 0.36, 0.24)
-    sides = smoothstep(np.abs(u - 0.40), 0.08, 0.03) * smoothstep(v, tip + 0.2, mouth)
+    sides = smoothstep(np.abs(u - 0.42), 0.14, 0.05) * smoothstep(v, tip + 0.2, mouth)
     shape = {
         "stubble": np.maximum.reduce([cheek, lip, chin, sides]),
         "full": np.maximum.reduce([cheek, lip, chin, sides]),
@@ -256,9 +264,9 @@ def _beard(subject: Subject, image, z, lips, noise) -> np.ndarray:
     shape = shape * (1 - lips) * smoothstep(v, 1.75, 1.55)
     rng = 0.55 + 0.45 * fine
     if s.beard == "stubble":
-        alpha = np.clip(s.beard_density * shape * (0.38 + 0.24 * fine), 0, 0.75)
+        alpha = np.clip(s.beard_density * shape * (0.36 + 0.15 * fine), 0, 0.75)
     else:
-        hairs = sample(noise, U[None] * 70 + 2.0 * slow + 3 * np.sin(7 * v), v * 9 + 0 * u)
+        hairs = sample(noise, U[None] * 95 + 5.0 * slow + 2 * fine, v * 26 + 3 * slow + 0 * u)
         alpha = np.clip(s.beard_density * shape * (0.85 + 0.28 * hairs + 0.1 * fine), 0, 0.97)
         z += shape * (0.05 + 0.012 * hairs) * (0.6 if s.beard != "full" else 1.0)
         rng = 0.75 + 0.35 * hairs
@@ -295,5 +303,5 @@ def paint(subject: Subject, shot: Shot, z: np.ndarray, noise: np.ndarray) -> dic
     hairy = np.zeros_like(gloss)
     if subject.beard != "none":
         hairy = _beard(subject, image, z, lips, noise)
-    z += 0.0022 * smooth_noise(noise, 0.022, 131)  # pores
+    z += 0.0007 * smooth_noise(noise, 0.022, 131)  # pores
     return {"albedo": image, "gloss": gloss, "catch": catch, "hairy": hairy}

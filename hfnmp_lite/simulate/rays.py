@@ -1,0 +1,117 @@
+"""Where a canvas's rays meet the head: pose, projection, ray casting on a height field, shadows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from hfnmp_lite.simulate.head import PPU, U_RANGE, V_RANGE, smoothstep
+
+if TYPE_CHECKING:
+    from hfnmp_lite.simulate.face import Shot
+
+MARGIN = 0.15  # of the canvas around the crop, crop widths
+SCALE = 0.355  # crop widths per unit of face coordinates
+EYES_Y = 0.40  # height of the pupils in the crop
+CAMERA = 10.0  # distance of the camera in units: about 75 cm
+PIVOT = np.array([0.0, 0.35, -0.2])  # the head turns about the neck
+CAST = 176  # side of the grid on which rays are cast
+FAR, NEAR, STEP = -0.45, 1.62, 0.09
+
+
+def rotation(shot: Shot) -> np.ndarray:
+    """Face coordinates to view coordinates, (3, 3): roll, after pitch, after yaw."""
+    yaw, pitch, roll = np.radians([shot.yaw, shot.pitch, shot.roll])
+    cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
+    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return about_z @ about_x @ about_y
+
+
+def view_axes(shot: Shot, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """View coordinates (units) of a canvas's columns and rows: x (size,), y (size,) float32."""
+    crop = (np.arange(size) + 0.5) / size * (1 + 2 * MARGIN) - MARGIN
+    x = (crop - 0.5 - shot.offset_x) / (SCALE * shot.zoom)
+    y = (crop - EYES_Y - shot.offset_y) / (SCALE * shot.zoom)
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def project(points: np.ndarray, shot: Shot, size: int) -> np.ndarray:
+    """Face coordinates (k, 3) to canvas pixels (k, 2)."""
+    p = (points - PIVOT) @ rotation(shot).T + PIVOT
+    xy = p[:, :2] / (1 - p[:, 2:] / CAMERA) * SCALE * shot.zoom
+    crop = xy + np.array([0.5 + shot.offset_x, EYES_Y + shot.offset_y])
+    return (crop + MARGIN) / (1 + 2 * MARGIN) * size - 0.5
+
+
+def pixels_per_unit(shot: Shot, size: int) -> float:
+    """Canvas pixels per unit of face coordinates."""
+    return size / (1 + 2 * MARGIN) * SCALE * shot.zoom
+
+
+def cast(z: np.ndarray, shot: Shot) -> np.ndarray:
+    """Cast a ray through every point of the coarse grid onto the height field.
+
+    Returns
+    -------
+    ndarray (CAST, CAST, 4) float32
+        u, v where the ray meets the surface, or comes closest to it; depth along the view axis;
+        clearance: positive where the ray is inside the surface at some depth, in units.
+    """
+    coarse = cv2.resize(z, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    x, y = view_axes(shot, CAST)
+    x, y = np.meshgrid(x, y)
+    inverse = rotation(shot).T.astype(np.float32)
+    pivot = PIVOT.astype(np.float32)
+    half = PPU / 2.0
+
+    def surface(t):
+        shrink = 1 - t / CAMERA
+        a, b, c = x * shrink - pivot[0], y * shrink - pivot[1], t - pivot[2]
+        u = inverse[0, 0] * a + inverse[0, 1] * b + (inverse[0, 2] * c + pivot[0])
+        v = inverse[1, 0] * a + inverse[1, 1] * b + (inverse[1, 2] * c + pivot[1])
+        w = inverse[2, 0] * a + inverse[2, 1] * b + (inverse[2, 2] * c + pivot[2])
+        mx, my = (u - U_RANGE[0]) * half - 0.5, (v - V_RANGE[0]) * half - 0.5
+        under = cv2.remap(coarse, mx, my, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+        return u, v, under - w
+
+    found = np.zeros(x.shape, bool)
+    best = np.full(x.shape, -9.0, np.float32)
+    depth = np.full(x.shape, FAR, np.float32)
+    last = np.full(x.shape, -1.0, np.float32)
+    for t in np.arange(NEAR, FAR - 1e-6, -STEP, dtype=np.float32):
+        *_, clear = surface(t)
+        hit = ~found & (clear > 0)
+        share = clear / np.maximum(clear - last, 1e-6)
+        depth = np.where(hit, t + STEP * share, depth)
+        found |= hit
+        closer = clear > best
+        depth = np.where(closer & ~found, t, depth)
+        best = np.where(closer, clear, best)
+        last = clear
+    for _ in range(2):  # refine the hits; the slope along a ray is about -1
+        u, v, clear = surface(depth)
+        depth = np.where(found, depth + np.clip(0.7 * clear, -0.05, 0.05), depth)
+    u, v, _ = surface(depth)
+    return cv2.merge([u, v, depth, best])
+
+
+def shadow(depth: np.ndarray, shot: Shot) -> np.ndarray:
+    """Visibility of the key light in [0, 1] on a coarse depth map, by a short horizon search."""
+    side = depth.shape[0]
+    scale = pixels_per_unit(shot, side)
+    horizontal = max(np.hypot(shot.key_x, shot.key_y), 1e-3)
+    dx, dy = shot.key_x / horizontal, shot.key_y / horizontal
+    rise = max(shot.key_z, 0.05) / horizontal  # of the light's ray per unit travelled sideways
+    block = np.full(depth.shape, -9.0, np.float32)
+    for reach in (0.03, 0.06, 0.10, 0.15, 0.21, 0.28, 0.37, 0.48, 0.62, 0.8):
+        shift = np.float32([[1, 0, dx * reach * scale], [0, 1, dy * reach * scale]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        there = cv2.warpAffine(
+            depth, shift, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        block = np.maximum(block, (there - depth - 0.01) / reach)
+    return smoothstep(block, rise * 1.15 + 0.06, rise * 0.85 - 0.06)
