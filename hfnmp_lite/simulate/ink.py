@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from hfnmp_lite.simulate.geometry import LUMINANCE
+
 PAPER = 0.87
 """Reflectance of unprinted paper."""
 
@@ -18,6 +20,30 @@ FLOOR = 0.022
 
 INKS = ((0.035, 0.47, 0.78), (0.71, 0.08, 0.42), (0.96, 0.86, 0.12), (0.02, 0.02, 0.02))
 """Transmittance of solid cyan, magenta, yellow and black in linear RGB; equal inks are grey [t]."""
+
+
+def manage(picture: np.ndarray, contrast: float, chroma: float) -> np.ndarray:
+    """Prepare a picture as a printer's driver does: deeper shadows and stronger colours.
+
+    Ink and paper lift the shadows and grey the colours; a driver's profile undoes that in part.
+
+    Parameters
+    ----------
+    picture : ndarray
+        (..., 3) float32, sRGB-coded, in [0, 1].
+    contrast : float
+        Exponent on the coded values; about 1.35 restores the tones [t].
+    chroma : float
+        Factor on the distance from grey; about 1.4 restores the colours [t].
+
+    Returns
+    -------
+    ndarray
+        Same shape, float32, in [0, 1].
+    """
+    coded = np.clip(picture, 0.0, 1.0) ** np.float32(contrast)
+    grey = (coded @ LUMINANCE)[..., None]
+    return np.clip(grey + np.float32(chroma) * (coded - grey), 0.0, 1.0)
 
 
 def separate(picture: np.ndarray, black_share: float, dot_gain: float) -> np.ndarray:

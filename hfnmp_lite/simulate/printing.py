@@ -92,6 +92,8 @@ class Print:
         The normal, relative to the crop centre's, at which the lamp is mirrored, radians.
     sides : tuple
         Left, top, right, bottom of the printed picture on the sheet.
+    contrast, chroma : float
+        What the printer's driver does to the picture, `ink.manage`.
     rim : float
         Width of the white rim beyond the picture, crop widths; beyond it one sees what is behind.
     """
@@ -117,6 +119,8 @@ class Print:
     gloss_at: tuple[float, float]
     sides: tuple[float, float, float, float]
     rim: float
+    contrast: float
+    chroma: float
 
 
 def draw(
@@ -178,6 +182,8 @@ def draw(
         ),
         sides=draw_sides(rng, 1.0 if vivid else 0.25, 0.08 if vivid else 0.05),
         rim=float(rng.uniform(0.0, 0.05) * (rng.uniform() < 0.7)),
+        contrast=float(rng.uniform(1.15, 1.5)),
+        chroma=float(rng.uniform(1.2, 1.5)),
     )
 
 
@@ -383,6 +389,7 @@ def present(
     x, y = _sheet(medium, view)(*pixel_centres(n))
     envelopes = {cue: np.zeros((n, n), np.float32) for cue in CUES if cue != "gamut"}
     picture = warp(shown.astype(np.float32) / 255.0, x, y)
+    picture = ink.manage(picture, medium.contrast, medium.chroma)
     coverage = ink.separate(picture, medium.black_share, medium.dot_gain)
     plain = ink.reflectance(coverage, medium.yule_nielsen)
     base = plain if "gamut" in cues else warp(SRGB_TO_LINEAR[shown], x, y)
