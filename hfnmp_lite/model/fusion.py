@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -49,6 +50,13 @@ class Stream(nn.Module):
         self.normalise = normalise
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Stream:
+        super()._apply(fn, recurse)
+        for buffer, exact in ((self.mean, IMAGENET_MEAN), (self.std, IMAGENET_STD)):
+            if not buffer.is_meta:  # after .double() the constants are exact in double, too
+                buffer.copy_(torch.tensor(exact, dtype=torch.float64).view(3, 1, 1))
+        return self
 
     def forward(self, x: Tensor) -> Pyramid:
         if x.ndim != 4 or x.shape[1] != 3 or not x.numel() or x.shape[2] % 32 or x.shape[3] % 32:

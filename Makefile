@@ -1,0 +1,40 @@
+# make demo   the main job: learn, judge, report        make test   every test
+# make lab    the course in JupyterLab                  make lint   format and lint
+#
+# Each does the set-up first: a .venv here, made once and again when pyproject.toml or
+# constraints.txt changes. PYTHON=python3.12 picks another interpreter.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+TARGET ?= webcam
+
+.PHONY: demo test lab lint clean
+.DELETE_ON_ERROR:
+
+demo: $(READY)
+	$(BIN)/hfnmp demo --target $(TARGET)
+
+test: $(READY)
+	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+
+lab: $(READY)
+	$(BIN)/hfnmp lab
+
+lint: $(READY)
+	$(BIN)/ruff format --check hfnmp_lite tests
+	$(BIN)/ruff check hfnmp_lite tests
+
+clean:
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+	  "Python %d.%d was found as $(PYTHON); hfnmp_lite needs 3.11, 3.12 or 3.13. " % v + \
+	  "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv (once; some minutes and about 6 GB, see README.md)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+	  --editable '.[classroom,dev]'
+	@touch $@
