@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -42,7 +44,9 @@ def _wall(rng: np.random.Generator) -> np.ndarray:
         right, bottom = left + rng.uniform(0.2, 0.3), top + rng.uniform(0.25, 0.4)
         _rectangle(image, (left, top, right, bottom), rng.uniform(0.02, 0.3) * np.ones(3))
         inner = (left + 0.02, top + 0.02, right - 0.02, bottom - 0.02)
-        _rectangle(image, inner, rng.uniform(0.1, 0.7, 3))
+        _rectangle(
+            image, inner, rng.uniform(0.1, 0.6) * (1 - rng.uniform(0, 0.6) * rng.uniform(0, 1, 3))
+        )
     return cv2.GaussianBlur(image, (0, 0), rng.uniform(1.0, 2.5))
 
 
@@ -82,7 +86,7 @@ def _office(rng: np.random.Generator) -> np.ndarray:
         while left < shelf + 0.36:
             thick = rng.uniform(0.015, 0.04)
             top = row + rng.uniform(0.01, 0.06)
-            book = rng.uniform(0.03, 0.5, 3) * rng.uniform(0.4, 1.0)
+            book = rng.uniform(0.03, 0.45) * (1 - rng.uniform(0, 0.8) * rng.uniform(0, 1, 3))
             _rectangle(image, (left, top, min(left + thick, shelf + 0.385), row + 0.15), book)
             left += thick + 0.003
     if rng.random() < 0.6:  # a screen on a desk
@@ -123,6 +127,14 @@ def _outdoor(rng: np.random.Generator) -> np.ndarray:
 _DRAWERS = {"wall": _wall, "curtain": _curtain, "office": _office, "outdoor": _outdoor}
 
 
+@lru_cache(maxsize=8)
+def _place(kind: str, seed: int) -> np.ndarray:
+    """One place, (SIDE, SIDE, 3) float32; the frames of a presentation share it."""
+    image = np.clip(_DRAWERS[kind](np.random.default_rng(seed)), 0.005, None).astype(np.float32)
+    image.flags.writeable = False
+    return image
+
+
 def draw(kind: str, seed: int, size: int) -> np.ndarray:
     """The reflectance-like background of one place, (size, size, 3) float32, about 0 to 1.5.
 
@@ -135,6 +147,5 @@ def draw(kind: str, seed: int, size: int) -> np.ndarray:
     size : int
         Side of the canvas in pixels.
     """
-    image = np.clip(_DRAWERS[kind](np.random.default_rng(seed)), 0.005, None)
     method = cv2.INTER_AREA if size < SIDE else cv2.INTER_CUBIC
-    return np.maximum(cv2.resize(image.astype(np.float32), (size, size), interpolation=method), 0)
+    return np.maximum(cv2.resize(_place(kind, seed), (size, size), interpolation=method), 0)

@@ -23,7 +23,7 @@ def body(subject: Subject, shot: Shot, size: int) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of ndarray float32
-        `albedo` (3, h, size), `normal` (3, h, size), `depth`, `cover` (h, size), for the lowest h
+        `albedo` (3, h, size), `normal` (3, h, size), `depth`, `cover`, `skin` (h, size), for the lowest h
         rows of the canvas; there is nothing above them.
     """
     x, y = view_axes(shot, size)
@@ -53,6 +53,7 @@ def body(subject: Subject, shot: Shot, size: int) -> dict[str, np.ndarray]:
         "normal": np.asarray([nx, ny, nz], np.float32),
         "depth": depth.astype(np.float32),
         "cover": cover.astype(np.float32),
+        "skin": (cover * (1 - cloth)).astype(np.float32),
     }
 
 

@@ -13,22 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hfnmp_lite.simulate import backgrounds, hair, portrait
-
-# Monk skin tone scale (Ellis Monk, 2022), published sRGB values of tones 1 to 10.
-MONK = "f6ede4 f3e7db f7ead0 eadaba d7bd96 a07e56 825c43 604134 3a312a 292420".split()
-SKIN_WHITE, SKIN_FLOOR = (
-    0.70,
-    np.array([0.024, 0.014, 0.009]),
-)  # swatches are relative to paper; no skin is a black hole
-BLOOD = np.array([1.03, 0.95, 0.91])  # living skin is a little redder than the swatch
-_XYZ = np.array(
-    [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-)
-_WHITE = np.array([0.95047, 1.0, 1.08883])  # D65
+from hfnmp_lite.simulate.tones import BLOOD, illuminant, tone_albedo, typology_angle
 
 HAIR_COLOURS = (  # linear RGB, share
     ((0.010, 0.008, 0.007), 0.40),
@@ -134,60 +119,6 @@ class Shot:
     background_light: float  # irradiance on the background, relative to the face's
 
 
-def illuminant(kelvin: float) -> np.ndarray:
-    """Colour of daylight-like or incandescent light.
-
-    Parameters
-    ----------
-    kelvin : float
-        Colour temperature, 1,700 to 25,000 K.
-
-    Returns
-    -------
-    ndarray (3,) float32
-        Linear RGB with sRGB primaries, green = 1: the Planckian locus in the cubic approximation of
-        Kim et al. (2002), turned into linear sRGB.
-
-    Raises
-    ------
-    ValueError
-        If `kelvin` is outside the approximation's range.
-    """
-    if not 1667 <= kelvin <= 25000:
-        raise ValueError(f"illuminant: {kelvin} K is outside 1667..25000 K")
-    t = 1e3 / kelvin
-    if kelvin <= 4000:
-        x = ((-0.2661239 * t - 0.2343589) * t + 0.8776956) * t + 0.179910
-    else:
-        x = ((-3.0258469 * t + 2.1070379) * t + 0.2226347) * t + 0.240390
-    if kelvin <= 2222:
-        y = ((-1.1063814 * x - 1.34811020) * x + 2.18555832) * x - 0.20219683
-    elif kelvin <= 4000:
-        y = ((-0.9549476 * x - 1.37418593) * x + 2.09137015) * x - 0.16748867
-    else:
-        y = ((3.0817580 * x - 5.87338670) * x + 3.75112997) * x - 0.37001483
-    rgb = np.linalg.solve(_XYZ, np.array([x / y, 1.0, (1 - x - y) / y]))
-    return (np.clip(rgb, 0.01, None) / rgb[1]).astype(np.float32)
-
-
-def tone_albedo(tone: int) -> np.ndarray:
-    """Skin reflectance of a Monk tone, linear RGB (3,) float64; `tone` from 1 to 10."""
-    if not 1 <= tone <= 10:
-        raise ValueError(f"tone: {tone} is not one of the ten Monk tones, 1 to 10")
-    code = MONK[tone - 1]
-    srgb = np.array([int(code[i : i + 2], 16) for i in (0, 2, 4)]) / 255.0
-    return SKIN_FLOOR + SKIN_WHITE * np.where(
-        srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4
-    )
-
-
-def typology_angle(albedo) -> float:
-    """Individual typology angle, atan((L* - 50) / b*) in degrees, of a linear RGB reflectance."""
-    xyz = _XYZ @ np.asarray(albedo, float) / _WHITE
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-    return math.degrees(math.atan2(116 * f[1] - 16 - 50, 200 * (f[1] - f[2])))
-
-
 def _rgb(values) -> Rgb:
     r, g, b = (float(v) for v in values)
     return r, g, b
@@ -210,7 +141,7 @@ def _draw_head_hair(rng: np.random.Generator, age: float, masculinity: float) ->
     else:
         shares = (0.01, 0.02, 0.05, 0.08, 0.06, 0.08, 0.07, 0.14, 0.19, 0.30)
     style = _choice(rng, tuple(zip(hair.STYLES, shares, strict=True)))
-    volume = {"bald": 0.0, "buzz": 0.025, "bun": 0.07, "afro": 0.36, "curly": 0.2}.get(style, 0.13)
+    volume = {"bald": 0.0, "buzz": 0.025, "bun": 0.07, "afro": 0.27, "curly": 0.18}.get(style, 0.13)
     recede = max(0.0, rng.normal(0.012 * (age - 40), 0.12)) if man else 0.0
     beard = "none"
     if man:
@@ -274,7 +205,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
         oil=float(rng.uniform(0.35, 1.0)),
         freckles=float(max(0.0, rng.uniform(-2.2, 1.0))),
         face_length=float(np.clip(rng.normal(0.975 + 0.04 * masculinity, 0.035), 0.9, 1.08)),
-        jaw_taper=float(np.clip(rng.normal(0.12 - 0.12 * masculinity, 0.045), -0.08, 0.24)),
+        jaw_taper=float(np.clip(rng.normal(0.16 - 0.12 * masculinity, 0.06), -0.06, 0.28)),
         chin=float(rng.uniform(0.6, 1.4)),
         cheek=float(rng.uniform(0.5, 1.5)),
         hollow=float(rng.uniform(0.0, 1.2)),
@@ -327,7 +258,7 @@ def draw_shot(
     _check_kinds(backgrounds)
     pose = rng.normal(0, [9.0, 5.0, 3.0]).clip([-24, -13, -9], [24, 13, 9])
     key = _direction(float(rng.choice([-1, 1]) * rng.uniform(5, 62)), float(rng.uniform(8, 52)))
-    smile = max(-0.25, rng.normal(0.15, 0.3))
+    smile = max(-0.2, rng.normal(0.28, 0.3))
     return Shot(
         yaw=float(pose[0]),
         pitch=float(pose[1]),
@@ -376,7 +307,7 @@ def jitter_shot(rng: np.random.Generator, shot: Shot) -> Shot:
 
 
 def render(subject: Subject, shot: Shot, size: int) -> np.ndarray:
-    """Radiance of the face before its background.
+    """Radiance of the face before its background; same arguments, same array.
 
     Parameters
     ----------
@@ -388,7 +319,7 @@ def render(subject: Subject, shot: Shot, size: int) -> np.ndarray:
     Returns
     -------
     ndarray (size, size, 3) float32
-        Linear RGB with sRGB primaries, 1.0 = a diffuse white that faces the key light. Anti-aliased.
+        Linear RGB with sRGB primaries, 1.0 = a diffuse white facing the key light; anti-aliased.
     """
     colours = illuminant(shot.key_kelvin), illuminant(shot.ambient_kelvin)
     return portrait.compose(subject, shot, size, colours, render_background(shot, size))

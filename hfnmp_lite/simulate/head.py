@@ -25,6 +25,7 @@ V = ((np.arange(HEIGHT) + 0.5) / PPU + V_RANGE[0]).astype(np.float32)  # (H,)
 
 CENTRE_V = -0.2  # the superellipse's centre
 CROWN, CHIN = -1.5, 1.44
+FLOOR = -1.8  # nothing is modelled deeper
 SIDE_SLOPE = 11.0  # of the sides of the head: steep, yet a slope that a grid can hold
 
 
@@ -41,17 +42,21 @@ def window(u: float, v: float, half_u: float, half_v: float) -> tuple[slice, sli
     return slice(int(top), int(bottom)), slice(int(left), int(right))
 
 
-def outline(subject: Subject, grow: float = 0.0) -> np.ndarray:
-    """Superellipse radius F of every grid point: 1 on the head's outline. (H, W) float32."""
+def outline(subject: Subject, grow: float | np.ndarray = 0.0) -> np.ndarray:
+    """Superellipse radius F of every grid point, (H, W) float32: 1 on the head's outline.
+
+    `grow` moves the outline outwards, by one amount or by one for each row (H,).
+    """
     below = V > CENTRE_V
     half = np.where(below, CHIN * subject.face_length - CENTRE_V, CENTRE_V - CROWN) + grow
     ratio = np.abs(V - CENTRE_V) / half
     taper = 1.0 - subject.jaw_taper * smoothstep(V, 0.25, 1.45)
     taper = taper * (1.0 - 0.05 * smoothstep(V, -0.3, -1.1))
     power = 2.4
-    a = np.abs(U)[None, :] / (0.94 * taper + grow)[:, None]
-    np.power(a, power, out=a)
-    return np.power(a + (ratio**power)[:, None], 1.0 / power).astype(np.float32)
+    across, wide = np.abs(U) ** np.float32(power), (0.94 * taper + grow) ** -power
+    sums = across[None] * wide.astype(np.float32)[:, None]
+    sums += (ratio**power).astype(np.float32)[:, None]
+    return cv2.pow(sums, 1.0 / power)
 
 
 def _pair(u, v, su, sv, amplitude):
@@ -152,7 +157,8 @@ def skull(subject: Subject, shot: Shot) -> tuple[np.ndarray, np.ndarray, np.ndar
     """
     radius = outline(subject)
     flat = (2.5 + 1.3 * smoothstep(V, 0.1, 1.1))[:, None]  # the lower face is flatter in profile
-    dome = 1.12 * np.sqrt(np.clip(1.0 - np.power(np.minimum(radius, 1.0), flat), 0.0, None))
+    power = cv2.exp(flat * cv2.log(np.clip(radius, 1e-3, 1.0)))  # radius ** flat
+    dome = 1.12 * np.sqrt(1.0 - np.minimum(power, 1.0))
     table = bumps(subject, shot)
     across = np.exp(-0.5 * ((U[None] - table[:, :1]) / table[:, 2:3]) ** 2)  # (K, W)
     along = np.exp(-0.5 * ((V[None] - table[:, 1:2]) / table[:, 3:4]) ** 2)  # (K, H)
@@ -164,7 +170,7 @@ def skull(subject: Subject, shot: Shot) -> tuple[np.ndarray, np.ndarray, np.ndar
     )
     hidden = subject.hair_style in ("bob", "long")
     ears = np.zeros_like(z) if hidden else _ears(subject, z)
-    return z.astype(np.float32), radius, ears
+    return np.maximum(z, FLOOR).astype(np.float32), radius, ears
 
 
 def normals(z: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """From the height field to an image: light, shadows, skin's soft blur, glasses, compositing.
 
-Positions and coverage come from `rays`, smooth on a coarse grid; reflectance is sampled at twice
-the canvas and averaged, so that neither an outline nor a hair aliases.
+Positions and coverage come from `rays`, smooth on a coarse grid; reflectance and normals are
+low-passed to what the canvas resolves before they are sampled: neither outline nor hair aliases.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hfnmp_lite.simulate.head import PPU, U_RANGE, V_RANGE, smoothstep
 if TYPE_CHECKING:
     from hfnmp_lite.simulate.face import Shot, Subject
 
-SPREAD = (0.055, 0.024, 0.014)  # of red, green and blue light under the skin, units
+SPREAD = (0.042, 0.022, 0.014)  # of red, green and blue light under the skin, units
 
 
 def _maps(subject: Subject, shot: Shot) -> tuple[np.ndarray, ...]:
@@ -26,13 +26,14 @@ def _maps(subject: Subject, shot: Shot) -> tuple[np.ndarray, ...]:
     z, radius, ears = head.skull(subject, shot)
     layers = skin.paint(subject, shot, z, noise)
     z, cover, tint = hair.grow(subject, z, radius, ears, noise)
-    skin.blend(layers["albedo"], cover, np.array(subject.hair_rgb, np.float32) * tint[..., None])
-    normal = cv2.GaussianBlur(head.normals(z), (0, 0), 1.1)
+    colour = cv2.merge([np.float32(c) * tint for c in subject.hair_rgb])
+    albedo = cv2.blendLinear(layers["albedo"], colour, 1.0 - cover, cover)
+    normal = head.normals(z)
     low = cv2.resize(z, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     hollow = np.clip(cv2.GaussianBlur(low, (0, 0), 0.10 * PPU / 4) - low, 0.0, 0.25)
     cavity = cv2.resize(np.clip(1.0 - 2.6 * hollow, 0.2, 1.0), (z.shape[1], z.shape[0]))
     hairy = np.maximum(cover, layers["hairy"])
-    return z, layers["albedo"], normal, cv2.merge([cavity, layers["gloss"], hairy, layers["catch"]])
+    return z, albedo, normal, cv2.merge([cavity, layers["gloss"], hairy, layers["catch"]])
 
 
 def _sample(image: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -45,11 +46,11 @@ def _view(subject: Subject, shot: Shot, size: int) -> dict[str, np.ndarray]:
     cast = rays.cast(z, shot)
     origin = np.array([U_RANGE[0], V_RANGE[0]], np.float32)
     places = np.ascontiguousarray((cast[..., :2] - origin) * PPU - 0.5)
-    fine = 2 * size if size < 640 else size
-    albedo = _sample(albedo_map, cv2.resize(places, (fine, fine)))
-    if fine > size:
-        albedo = cv2.resize(albedo, (size, size), interpolation=cv2.INTER_AREA)
+    # what the canvas cannot resolve is removed before it is sampled, here and in the normals
+    pixel = 0.42 * PPU / (1.1 * rays.pixels_per_unit(shot, size))  # sigma in samples of the grid
     places = cv2.resize(places, (size, size))
+    albedo = _sample(cv2.GaussianBlur(albedo_map, (0, 0), max(pixel, 0.3)), places)
+    normal_map = cv2.GaussianBlur(normal_map, (0, 0), max(pixel, 1.1))
     normal = cv2.split(_sample(normal_map, places))
     cavity, gloss, hairy, catch = cv2.split(_sample(rest_map, places))
     clear = cv2.resize(cast[..., 3], (size, size), interpolation=cv2.INTER_CUBIC)
@@ -74,6 +75,8 @@ def _view(subject: Subject, shot: Shot, size: int) -> dict[str, np.ndarray]:
     y = rays.view_axes(shot, size)[1][rows, None]
     shaded = 0.5 + 0.5 * smoothstep(y, 1.45, 2.0)  # the chin keeps the sky from the neck
     cavity[rows] = shaded + head_cover * (cavity[rows] - shaded)
+    skin_cover = cover * (1 - hairy)
+    skin_cover[rows] += (1 - head_cover) * body["skin"]
     length = 1.0 / np.sqrt(sum(n * n for n in planes[3:6]) + 1e-6)
     return {
         "albedo": planes[:3],
@@ -82,6 +85,7 @@ def _view(subject: Subject, shot: Shot, size: int) -> dict[str, np.ndarray]:
         "cavity": cavity,
         "gloss": gloss * cover,
         "hairy": hairy * cover,
+        "skin": skin_cover,
         "catch": catch * cover,
         "head": cover,
         "whole": whole,
@@ -142,14 +146,13 @@ def compose(
     shine += 0.9 * view["catch"] * visible
     graze = np.square(np.square(1 - np.clip(nz, 0, 1)))
     rim = (0.008 + 0.12 * graze) * dome * view["head"] + 0.05 * view["catch"]
-    skinny = np.clip(view["whole"] - view["hairy"], 0, 1)
     share = shot.key_ratio / (1 + shot.key_ratio)
     unit = rays.pixels_per_unit(shot, size)
     planes = []
     for channel in range(3):
         key = np.float32(share * colours[0][channel])
         ambient = np.float32((1 - share) * colours[1][channel])
-        light = _spread(key * facing + ambient * dome, skinny, SPREAD[channel] * unit)
+        light = _spread(key * facing + ambient * dome, view["skin"], SPREAD[channel] * unit)
         out = view["albedo"][channel] * light + key * shine + ambient * rim
         if frame is not None:
             glint = 0.025 * lens * ambient * smoothstep(ny, 0.5, -0.6)

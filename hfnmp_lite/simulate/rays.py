@@ -17,8 +17,8 @@ SCALE = 0.355  # crop widths per unit of face coordinates
 EYES_Y = 0.40  # height of the pupils in the crop
 CAMERA = 10.0  # distance of the camera in units: about 75 cm
 PIVOT = np.array([0.0, 0.35, -0.2])  # the head turns about the neck
-CAST = 176  # side of the grid on which rays are cast
-FAR, NEAR, STEP = -0.45, 1.62, 0.09
+CAST = 168  # side of the grid on which rays are cast
+FAR, NEAR, STEP = -0.45, 1.62, 0.11
 
 
 def rotation(shot: Shot) -> np.ndarray:
@@ -62,21 +62,23 @@ def cast(z: np.ndarray, shot: Shot) -> np.ndarray:
         clearance: positive where the ray is inside the surface at some depth, in units.
     """
     coarse = cv2.resize(z, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    x, y = view_axes(shot, CAST)
-    x, y = np.meshgrid(x, y)
+    x, y = np.meshgrid(*view_axes(shot, CAST))
     inverse = rotation(shot).T.astype(np.float32)
     pivot = PIVOT.astype(np.float32)
     half = PPU / 2.0
+    # each face coordinate along a ray is linear in the depth t: start + t * step
+    start, step = [], []
+    for row, centre in zip(inverse, pivot, strict=True):
+        start.append(row[0] * (x - pivot[0]) + row[1] * (y - pivot[1]) - row[2] * pivot[2] + centre)
+        step.append(row[2] - (row[0] * x + row[1] * y) / np.float32(CAMERA))
+    for axis, low in ((0, U_RANGE[0]), (1, V_RANGE[0])):  # in samples of the coarse grid
+        start[axis] = (start[axis] - np.float32(low)) * np.float32(half) - np.float32(0.5)
+        step[axis] = step[axis] * np.float32(half)
 
     def surface(t):
-        shrink = 1 - t / CAMERA
-        a, b, c = x * shrink - pivot[0], y * shrink - pivot[1], t - pivot[2]
-        u = inverse[0, 0] * a + inverse[0, 1] * b + (inverse[0, 2] * c + pivot[0])
-        v = inverse[1, 0] * a + inverse[1, 1] * b + (inverse[1, 2] * c + pivot[1])
-        w = inverse[2, 0] * a + inverse[2, 1] * b + (inverse[2, 2] * c + pivot[2])
-        mx, my = (u - U_RANGE[0]) * half - 0.5, (v - V_RANGE[0]) * half - 0.5
-        under = cv2.remap(coarse, mx, my, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
-        return u, v, under - w
+        places = [a + t * b for a, b in zip(start, step, strict=True)]
+        under = cv2.remap(coarse, *places[:2], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+        return places[0], places[1], under - places[2]
 
     found = np.zeros(x.shape, bool)
     best = np.full(x.shape, -9.0, np.float32)
@@ -92,11 +94,12 @@ def cast(z: np.ndarray, shot: Shot) -> np.ndarray:
         depth = np.where(closer & ~found, t, depth)
         best = np.where(closer, clear, best)
         last = clear
-    for _ in range(2):  # refine the hits; the slope along a ray is about -1
+    for _ in range(3):  # refine the hits; the slope along a ray is about -1
         u, v, clear = surface(depth)
         depth = np.where(found, depth + np.clip(0.7 * clear, -0.05, 0.05), depth)
     u, v, _ = surface(depth)
-    return cv2.merge([u, v, depth, best])
+    u, v = (u + 0.5) / half + U_RANGE[0], (v + 0.5) / half + V_RANGE[0]
+    return cv2.merge([a.astype(np.float32) for a in (u, v, depth, best)])
 
 
 def shadow(depth: np.ndarray, shot: Shot) -> np.ndarray:

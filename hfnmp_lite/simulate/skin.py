@@ -18,34 +18,42 @@ EDGE = 1.2 / PPU  # half-width of a painted edge, units
 
 def blend(image: np.ndarray, alpha: np.ndarray, colour) -> None:
     """Paint `colour` (3,) or (h, w, 3) over `image` (h, w, 3) in place with opacity (h, w)."""
-    image += alpha[..., None] * (np.asarray(colour, np.float32) - image)
+    colour = np.asarray(colour, np.float32)
+    if colour.ndim == 1:
+        alpha = alpha.astype(np.float32)
+        other = 1.0 - alpha
+        for channel in range(3):
+            image[..., channel] *= other
+            image[..., channel] += alpha * colour[channel]
+    else:
+        image += alpha[..., None] * (colour - image)
 
 
 def _gauss(x: np.ndarray, sigma: float) -> np.ndarray:
     return np.exp(-0.5 * (x / sigma) ** 2)
 
 
-def _complexion(subject: Subject, noise: np.ndarray) -> np.ndarray:
+def _complexion(subject: Subject, depth: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Skin without features: tone, blood where it shows, mottle with a 1/f spectrum, spots."""
     s = subject
     mottle = sum(
         0.5**k * smooth_noise(noise, 0.5 * 0.5**k, 37 * k + 3) for k in range(5)
     )  # amplitude halves with the period: 1/f
     fine = smooth_noise(noise, 0.018, 211)
-    flush = np.zeros((HEIGHT, WIDTH), np.float32)
     spots = [(0.55, 0.45, 0.22, 0.20, 1.0), (-0.55, 0.45, 0.22, 0.20, 1.0)]
     spots += [(0.0, nose_v(s), 0.15, 0.14, 1.1), (0.0, 1.3, 0.2, 0.15, 0.5)]
-    spots += [(1.0, 0.2, 0.15, 0.35, 1.2), (-1.0, 0.2, 0.15, 0.35, 1.2)]
-    for u, v, su, sv, amount in spots:
-        flush += amount * _gauss(V - v, sv)[:, None] * _gauss(U - u, su)[None]
-    for side in (-1, 1):  # darker, bluer skin around the eyes
-        eye = side * s.eye_spacing
-        flush -= 0.8 * _gauss(V - 0.10, 0.13)[:, None] * _gauss(U - eye, 0.22)[None]
+    spots += [(1.0, 0.2, 0.15, 0.35, 0.7), (-1.0, 0.2, 0.15, 0.35, 0.7)]
+    spots += [(side * s.eye_spacing, 0.10, 0.22, 0.13, -0.8) for side in (-1, 1)]  # bluer
+    u, v, su, sv, amount = np.array(spots, np.float32).T[..., None]
+    flush = (amount * _gauss(V - v, sv)).T @ _gauss(U - u, su)
     blood = s.redness * flush + 0.18 * mottle
     melanin = 0.035 * smooth_noise(noise, 0.12, 99) + 0.03 * fine + 0.02 * mottle
-    image = np.empty((HEIGHT, WIDTH, 3), np.float32)
+    planes = []
     for channel, (red, brown) in enumerate(((-0.02, 0.8), (-0.19, 1.0), (-0.15, 1.2))):
-        image[..., channel] = s.albedo[channel] * np.exp(red * blood - brown * melanin)
+        fold = (-0.10, -0.16, -0.17)[channel]
+        plane = cv2.exp(red * blood - brown * melanin + fold * depth)
+        planes.append(np.float32(s.albedo[channel]) * plane)
+    image = cv2.merge(planes)
     if s.freckles > 0:
         rng = np.random.default_rng(s.seed + 1)
         count = int(300 * s.freckles)
@@ -59,25 +67,30 @@ def _complexion(subject: Subject, noise: np.ndarray) -> np.ndarray:
     return image
 
 
-def _wrinkles(subject: Subject, shot: Shot, z: np.ndarray, image: np.ndarray, noise) -> None:
-    """Folds beside the mouth, lines on the forehead and beside the eyes, in place."""
+def _wrinkles(subject: Subject, shot: Shot, noise: np.ndarray) -> np.ndarray:
+    """Depth (H, W) of folds by the mouth, lines on the forehead and beside the eyes, about 0 to 1."""
     s = subject
     age = smoothstep(np.float32(s.age), 28, 75)
     mouth, corner = mouth_v(s), s.mouth_width
     depth = np.zeros((HEIGHT, WIDTH), np.float32)
     wobble = smooth_noise(noise, 0.15, 140)
-    rows, columns = slice(*np.searchsorted(V, (0.3, 1.35))), slice(0, WIDTH)
+    rows, columns = window(0.0, 0.82, 0.75, 0.53)
     t = (V[rows] - nose_v(s)) / (mouth + 0.15 - nose_v(s))
     path = 0.24 + (corner + 0.10 - 0.24 + 0.05 * shot.smile) * np.clip(t, 0, 1.3) ** 0.8
     fade = smoothstep(t, -0.12, 0.2) * smoothstep(t, 1.25, 0.8)
-    near = np.abs(U[None]) - path[:, None] - 0.02 * wobble[rows]
+    near = np.abs(U[columns][None]) - path[:, None] - 0.02 * wobble[rows, columns]
     fold = _gauss(near, 0.035) * fade[:, None]
     depth[rows, columns] += fold * (0.15 + 0.85 * age + 0.5 * max(shot.smile, 0.0))
-    rows = slice(*np.searchsorted(V, (-0.95, -0.30)))
-    phase = V[rows][:, None] * 46 + 2.0 * wobble[rows] + 3.0 * np.cos(U * 1.6)[None]
-    lines = np.clip(np.sin(phase), 0, 1) ** 4 * smoothstep(np.abs(U), 0.72, 0.3)[None]
+    rows, columns = window(0.0, -0.62, 0.72, 0.33)
+    phase = (
+        V[rows][:, None] * 46 + 2.0 * wobble[rows, columns] + 3.0 * np.cos(U[columns] * 1.6)[None]
+    )
+    lines = np.square(np.square(np.clip(np.sin(phase), 0, 1)))
+    lines = lines * smoothstep(np.abs(U[columns]), 0.72, 0.3)[None]
     lines = lines * (smoothstep(V[rows], -0.95, -0.8) * smoothstep(V[rows], -0.36, -0.5))[:, None]
-    depth[rows] += lines * (0.55 * age + 0.8 * max(shot.brow_raise, 0.0) * (0.3 + 0.7 * age))
+    depth[rows, columns] += lines * (
+        0.55 * age + 0.8 * max(shot.brow_raise, 0.0) * (0.3 + 0.7 * age)
+    )
     for side in (-1, 1):  # crow's feet, bags
         rows, columns = window(side * 0.78, 0.05, 0.24, 0.3)
         a, b = side * U[columns][None] - 0.58, V[rows][:, None] - 0.02
@@ -90,8 +103,7 @@ def _wrinkles(subject: Subject, shot: Shot, z: np.ndarray, image: np.ndarray, no
         a, b = (side * U[columns][None] - s.eye_spacing) / 0.24, V[rows][:, None]
         bag = _gauss(b - 0.20 + 0.07 * a * a, 0.022) * smoothstep(np.abs(a), 1.0, 0.4)
         depth[rows, columns] += (0.15 + 0.75 * age) * bag
-    z -= 0.018 * depth
-    image *= 1.0 - np.clip(depth, 0, 1.2)[..., None] * np.array([0.10, 0.15, 0.16], np.float32)
+    return np.clip(depth, 0.0, 1.2)
 
 
 def _eye(subject: Subject, shot: Shot, side: int, image, z, catch, noise) -> None:
@@ -107,7 +119,7 @@ def _eye(subject: Subject, shot: Shot, side: int, image, z, catch, noise) -> Non
     a, b = np.broadcast_arrays(a, b)
     opening = s.lid * shot.eye_open
     arc = np.clip(1 - np.abs(a + 0.10) ** 2.3 / np.where(a < -0.1, 0.9, 1.1) ** 2.3, 0, 1) ** 0.75
-    upper = -0.44 * opening * arc + 0.10 * (1 - shot.eye_open) * arc
+    upper = -0.42 * opening * arc + 0.10 * (1 - shot.eye_open) * arc
     lower = (0.21 - 0.05 * max(shot.smile, 0.0)) * np.clip(1 - (a - 0.08) ** 2, 0, 1) ** 0.8
     edge = EDGE / half
     open_ = smoothstep(
@@ -284,12 +296,13 @@ def paint(subject: Subject, shot: Shot, z: np.ndarray, noise: np.ndarray) -> dic
         `albedo` (H, W, 3) linear RGB, `gloss` (H, W) strength of the shine, `catch` (H, W) mirror
         reflection of the key in the eyes, `hairy` (H, W) opacity of the beard; all float32.
     """
-    image = _complexion(subject, noise)
     gloss = np.full((HEIGHT, WIDTH), 0.55 * subject.oil, np.float32)
     zone = _gauss(U, 0.22)[None] * smoothstep(V, 0.7, -0.2)[:, None]
     gloss += 0.45 * subject.oil * zone
     catch = np.zeros((HEIGHT, WIDTH), np.float32)
-    _wrinkles(subject, shot, z, image, noise)
+    depth = _wrinkles(subject, shot, noise)
+    z -= 0.018 * depth
+    image = _complexion(subject, depth, noise)
     for side in (-1, 1):
         rows, columns = window(side * 0.52 * subject.nose_width, nose_v(subject) + 0.135, 0.15, 0.1)
         a = (side * U[columns][None] - 0.52 * subject.nose_width) / 0.055
