@@ -290,7 +290,7 @@ def _check_kinds(kinds: tuple[str, ...]) -> None:
 
 
 def jitter_shot(rng: np.random.Generator, shot: Shot) -> Shot:
-    """The next frame of a presentation: pose, gaze and expression move a little, the light stays."""
+    """The next frame of a presentation: pose, gaze and mimicry move a little, the light stays."""
     step = rng.normal(0, 1, 9)
     return replace(
         shot,

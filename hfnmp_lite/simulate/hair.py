@@ -32,7 +32,7 @@ LONG = ("bob", "long")
 
 
 def tile(seed: int, side: int = 256) -> np.ndarray:
-    """White Gaussian noise (side, side) float32 of one subject, the raw material of all textures."""
+    """White Gaussian noise (side, side) float32 of one subject, the stuff of all its textures."""
     return np.random.default_rng(seed).standard_normal((side, side), dtype=np.float32)
 
 

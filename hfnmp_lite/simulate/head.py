@@ -64,7 +64,7 @@ def _pair(u, v, su, sv, amplitude):
 
 
 def bumps(subject: Subject, shot: Shot) -> np.ndarray:
-    """The Gaussian bumps, rows (u, v, sigma_u, sigma_v, amplitude), in units of face coordinates."""
+    """The Gaussian bumps: rows of u, v, sigma_u, sigma_v, amplitude, in face coordinates."""
     s, mouth, tip = subject, mouth_v(subject), nose_v(subject)
     eye, wide = s.eye_spacing, s.nose_width
     corner = s.mouth_width * (1.0 + 0.14 * shot.smile)

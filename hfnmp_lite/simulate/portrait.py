@@ -48,7 +48,7 @@ def _view(subject: Subject, shot: Shot, size: int) -> dict[str, np.ndarray]:
     places = np.ascontiguousarray((cast[..., :2] - origin) * PPU - 0.5)
     # what the canvas cannot resolve is removed before it is sampled, here and in the normals
     pixel = 0.42 * PPU / (1.1 * rays.pixels_per_unit(shot, size))  # sigma in samples of the grid
-    places = cv2.resize(places, (size, size))
+    places = cv2.resize(places, (size, size), interpolation=cv2.INTER_CUBIC)
     albedo = _sample(cv2.GaussianBlur(albedo_map, (0, 0), max(pixel, 0.3)), places)
     normal_map = cv2.GaussianBlur(normal_map, (0, 0), max(pixel, 1.1))
     normal = cv2.split(_sample(normal_map, places))
@@ -145,7 +145,9 @@ def compose(
     shine *= view["head"] * (1 - 0.6 * view["hairy"])
     shine += 0.9 * view["catch"] * visible
     graze = np.square(np.square(1 - np.clip(nz, 0, 1)))
-    rim = (0.008 + 0.12 * graze) * dome * view["head"] + 0.05 * view["catch"]
+    rim = (0.008 + 0.12 * graze) * dome * view["head"] * (1 - 0.85 * view["hairy"]) + 0.05 * view[
+        "catch"
+    ]
     share = shot.key_ratio / (1 + shot.key_ratio)
     unit = rays.pixels_per_unit(shot, size)
     planes = []

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from hfnmp_lite.simulate.geometry import MARGIN
 from hfnmp_lite.simulate.head import PPU, U_RANGE, V_RANGE, smoothstep
 
 if TYPE_CHECKING:
     from hfnmp_lite.simulate.face import Shot
 
-MARGIN = 0.15  # of the canvas around the crop, crop widths
 SCALE = 0.355  # crop widths per unit of face coordinates
 EYES_Y = 0.40  # height of the pupils in the crop
 CAMERA = 10.0  # distance of the camera in units: about 75 cm
 PIVOT = np.array([0.0, 0.35, -0.2])  # the head turns about the neck
-CAST = 168  # side of the grid on which rays are cast
-FAR, NEAR, STEP = -0.45, 1.62, 0.11
+CAST = 208  # side of the grid on which rays are cast
+FAR, NEAR, STEPS = -0.45, 1.62, 19
 
 
 def rotation(shot: Shot) -> np.ndarray:
@@ -83,20 +83,19 @@ def cast(z: np.ndarray, shot: Shot) -> np.ndarray:
     found = np.zeros(x.shape, bool)
     best = np.full(x.shape, -9.0, np.float32)
     depth = np.full(x.shape, FAR, np.float32)
-    last = np.full(x.shape, -1.0, np.float32)
-    for t in np.arange(NEAR, FAR - 1e-6, -STEP, dtype=np.float32):
+    for t in np.linspace(NEAR, FAR, STEPS, dtype=np.float32):
         *_, clear = surface(t)
-        hit = ~found & (clear > 0)
-        share = clear / np.maximum(clear - last, 1e-6)
-        depth = np.where(hit, t + STEP * share, depth)
-        found |= hit
         closer = clear > best
-        depth = np.where(closer & ~found, t, depth)
+        depth = np.where(closer & ~found, t, depth)  # the first hit, or the nearest miss
         best = np.where(closer, clear, best)
-        last = clear
-    for _ in range(3):  # refine the hits; the slope along a ray is about -1
-        u, v, clear = surface(depth)
-        depth = np.where(found, depth + np.clip(0.7 * clear, -0.05, 0.05), depth)
+        found |= clear > 0
+    inside, outside = depth, depth + np.float32((NEAR - FAR) / (STEPS - 1))
+    for _ in range(4):  # bisect; the sides of the head are too steep for Newton
+        middle = 0.5 * (inside + outside)
+        *_, clear = surface(middle)
+        inside = np.where(clear > 0, middle, inside)
+        outside = np.where(clear > 0, outside, middle)
+    depth = np.where(found, 0.5 * (inside + outside), depth)
     u, v, _ = surface(depth)
     u, v = (u + 0.5) / half + U_RANGE[0], (v + 0.5) / half + V_RANGE[0]
     return cv2.merge([a.astype(np.float32) for a in (u, v, depth, best)])

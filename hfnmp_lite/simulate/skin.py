@@ -68,7 +68,7 @@ def _complexion(subject: Subject, depth: np.ndarray, noise: np.ndarray) -> np.nd
 
 
 def _wrinkles(subject: Subject, shot: Shot, noise: np.ndarray) -> np.ndarray:
-    """Depth (H, W) of folds by the mouth, lines on the forehead and beside the eyes, about 0 to 1."""
+    """Depth (H, W), about 0 to 1, of folds by the mouth and lines on forehead and by the eyes."""
     s = subject
     age = smoothstep(np.float32(s.age), 28, 75)
     mouth, corner = mouth_v(s), s.mouth_width
@@ -177,7 +177,7 @@ def _eye(subject: Subject, shot: Shot, side: int, image, z, catch, noise) -> Non
     # catch light: a softened window reflected towards the key
     ha, hb = side * 0.25 * shot.key_x, 0.08 + 0.25 * shot.key_y
     box = np.maximum(np.abs(da - ha) / 0.055, np.abs(db - hb) / 0.065)
-    glint = smoothstep(box, 1.35, 0.75) * open_ + 0.012 * open_ * smoothstep(r, 1.0, 0.2)
+    glint = smoothstep(box, 1.5, 0.6) * open_ + 0.012 * open_ * smoothstep(r, 1.0, 0.2)
     catch[rows, columns] = np.maximum(catch[rows, columns], glint)
 
 

@@ -19,10 +19,8 @@ MONK = [
     "3a312a",
     "292420",
 ]
-SKIN_WHITE, SKIN_FLOOR = (
-    0.70,
-    np.array([0.024, 0.014, 0.009]),
-)  # swatches are relative to paper; no skin is a black hole
+# A swatch is seen against paper, skin against a diffuse white; no skin is a black hole.
+SKIN_WHITE, SKIN_FLOOR = 0.70, np.array([0.024, 0.014, 0.009])
 BLOOD = np.array([1.03, 0.95, 0.91])  # living skin is a little redder than the swatch
 _XYZ = np.array(
     [
