@@ -1,0 +1,77 @@
+"""Checkpoints: what is saved is what is loaded, and foreign files do nothing."""
+
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from hfnmp_lite import (
+    HFN,
+    Detector,
+    LocalBinaryPattern,
+    MetaPatternExtractor,
+    load_checkpoint,
+    save_checkpoint,
+)
+from hfnmp_lite.files import InputError
+
+
+def detectors():
+    torch.manual_seed(0)
+    mp = Detector(MetaPatternExtractor(), HFN(normalise_image=False))
+    lbp = Detector(LocalBinaryPattern(points=6, radius=2.0, method="uniform"), HFN())
+    return [mp, lbp, Detector(None, HFN(streams=1))]
+
+
+@pytest.mark.parametrize("detector", detectors(), ids=["mp", "lbp", "rgb"])
+def test_round_trip(detector, tmp_path):
+    detector = detector.to(memory_format=torch.channels_last)
+    detector.threshold = 0.123456789
+    detector.train()(torch.rand(3, 3, 64, 64))  # running statistics that are not the initial ones
+    detector.eval()
+    save_checkpoint(tmp_path / "model.safetensors", detector, {"seed": 3})
+    x = torch.rand(2, 3, 64, 64)
+    for path in (tmp_path, tmp_path / "model.safetensors"):
+        loaded = load_checkpoint(path)
+        assert not loaded.training
+        assert loaded.threshold == detector.threshold
+        assert loaded.config == {"seed": 3}
+        with torch.no_grad():
+            torch.testing.assert_close(loaded(x).score, detector(x).score, rtol=0, atol=1e-6)
+
+
+class Mischief:
+    def __reduce__(self):
+        return (open, ("mischief.txt", "w"))
+
+
+def test_foreign_and_damaged_files_are_refused_and_execute_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    good = tmp_path / "good.safetensors"
+    save_checkpoint(good, detectors()[0], {})
+    (tmp_path / "pickle.ckpt").write_bytes(pickle.dumps(Mischief()))
+    torch.save({"model_state": Mischief()}, tmp_path / "torch.ckpt")
+    (tmp_path / "empty.safetensors").write_bytes(b"")
+    (tmp_path / "cut.safetensors").write_bytes(good.read_bytes()[:5000])
+    (tmp_path / "huge.safetensors").write_bytes(b"\xff" * 64)
+    save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors")
+    about = {"network": {"trunk": "lite"}, "pattern": {"name": "mp"}, "threshold": None}
+    wrong = {
+        "weights": about | {"config": {}},
+        "trunk": about | {"config": {}, "network": {"trunk": "vgg"}},
+        "argument": about | {"config": {}, "network": {"depth": 3}},
+        "pattern": about | {"config": {}, "pattern": {"name": "os.system"}},
+        "threshold": about | {"config": {}, "threshold": "high"},
+        "incomplete": about,
+    }
+    for name, content in wrong.items():
+        metadata = {"hfnmp_lite": "1", "about": json.dumps(content)}
+        save_file({"a": torch.zeros(2)}, tmp_path / f"{name}.safetensors", metadata)
+    files = [p for p in tmp_path.iterdir() if p != good]
+    for path in [*files, tmp_path / "none.safetensors", tmp_path]:
+        with pytest.raises(InputError) as raised:
+            load_checkpoint(path)
+        assert "\n" not in str(raised.value)
+    assert not (tmp_path / "mischief.txt").exists()

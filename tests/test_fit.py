@@ -1,0 +1,184 @@
+"""The loop: no target inside, the same result twice, resume equals never having stopped."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hfnmp_lite.config import LEARNED, ORDER_NAMES, PATTERN_NAMES, PRESETS, RunConfig, make_config
+from hfnmp_lite.data import loaders
+from hfnmp_lite.data.presentations import read_manifest
+from hfnmp_lite.data.protocols import leave_one_out
+from hfnmp_lite.files import InputError
+from hfnmp_lite.learn import fit as fit_module
+from hfnmp_lite.learn.fit import fit
+from hfnmp_lite.model.patterns import PATTERNS
+
+DOMAINS = ("handheld", "mixed", "phone", "webcam")
+
+
+@pytest.fixture(scope="module")
+def protocol(small_samples):
+    presentations = read_manifest(small_samples / "manifest.csv")
+    return leave_one_out(presentations, "webcam", DOMAINS[:3])
+
+
+def smoke(**changes):
+    return make_config("smoke", "webcam", DOMAINS, **changes)
+
+
+def learn(config, protocol, folder, **more):
+    folder.mkdir(exist_ok=True)
+    return fit(config, protocol.training, protocol.validation, folder, progress=False, **more)
+
+
+def same(a, b):
+    states = a.state_dict(), b.state_dict()
+    return all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+
+
+def test_no_target_image_reaches_training_or_selection(protocol, tmp_path, monkeypatch):
+    read = set()
+    original = loaders.load_frame
+
+    def watched(path, size):
+        read.add(path)
+        return original(path, size)
+
+    monkeypatch.setattr(loaders, "load_frame", watched)
+    monkeypatch.setattr("hfnmp_lite.evaluate.scoring.load_frame", watched)
+    learn(smoke(), protocol, tmp_path / "run")
+    target = {f for p in protocol.target for f in p.frames}
+    sources = {f for p in (*protocol.training, *protocol.validation) for f in p.frames}
+    held_out = {f for p in protocol.validation for f in p.frames}
+    assert read
+    assert not read & target
+    assert read <= sources
+    assert held_out <= read  # the watch does see what selection reads
+    with pytest.raises(InputError, match="never the target"):
+        fit(smoke(), protocol.training + protocol.target, protocol.validation, tmp_path)
+
+
+def test_the_same_seed_gives_the_same_detector_and_another_seed_another(protocol, tmp_path):
+    a, b, c = (learn(smoke(seed=s), protocol, tmp_path / f"{i}") for i, s in enumerate((1, 1, 2)))
+    assert same(a, b)
+    assert a.threshold == b.threshold
+    assert not same(a, c)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3, 4])
+def test_resumed_equals_never_stopped(protocol, tmp_path, monkeypatch, stop_after):
+    """Stopped after each of the four looks at the validation set, one of them between stages."""
+    config = smoke(extractor_iterations=4)
+    whole = learn(config, protocol, tmp_path / "whole")
+    original, looks = fit_module._save, []
+
+    def save_then_die(*arguments):
+        original(*arguments)
+        looks.append(1)
+        if len(looks) == stop_after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit_module, "_save", save_then_die)
+    with pytest.raises(KeyboardInterrupt):
+        learn(config, protocol, tmp_path / "cut")
+    monkeypatch.undo()
+    resumed = learn(config, protocol, tmp_path / "cut", resume=True)
+    assert same(whole, resumed)
+    assert whole.threshold == resumed.threshold
+    without_seconds = [
+        [line.rsplit(",", 1)[0] for line in (tmp_path / n / "log.csv").read_text().splitlines()]
+        for n in ("whole", "cut")
+    ]
+    assert without_seconds[0] == without_seconds[1]
+
+
+def test_the_frozen_extractor_stays_as_it_was(protocol, tmp_path, monkeypatch):
+    seen = []
+    original = fit_module._step
+
+    def watched(config, state):
+        losses = original(config, state)
+        extractor = state.detector.extractor
+        seen.append((state.stage, {k: v.clone() for k, v in extractor.state_dict().items()}))
+        if state.stage == 2:
+            assert not extractor.training
+        return losses
+
+    monkeypatch.setattr(fit_module, "_step", watched)
+    detector = learn(smoke(), protocol, tmp_path / "run")
+    second = [weights for stage, weights in seen if stage == 2]
+    assert len(second) == 4
+    for weights in second:
+        for name, value in detector.extractor.state_dict().items():
+            assert torch.equal(weights[name], value), name
+    first = [weights for stage, weights in seen if stage == 1]
+    assert not torch.equal(first[0]["encoder.0.weight"], first[1]["encoder.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "order", "stages"),
+    [("rgb", "joint", 1), ("lbp", "joint", 1), ("mp", "joint", 1), ("mp", "joint", 2)],
+)
+def test_every_other_kind_of_run(protocol, tmp_path, pattern, order, stages):
+    config = smoke(pattern=pattern, order=order, stages=stages)
+    detector = learn(config, protocol, tmp_path / "run")
+    assert detector.threshold is not None
+    assert (detector.extractor is None) == (pattern == "rgb")
+    assert RunConfig.from_dict(detector.config) == config
+
+
+def test_an_exploding_loss_ends_the_run_with_one_line(protocol, tmp_path):
+    config = replace(smoke(pattern="rgb"), network_lr=1e30, optimizer="sgd")
+    with pytest.raises(FloatingPointError, match="lower the learning rates"):
+        learn(config, protocol, tmp_path / "run")
+
+
+def test_a_damaged_or_foreign_last_checkpoint_is_refused(protocol, tmp_path):
+    config = smoke(pattern="rgb")
+    learn(config, protocol, tmp_path / "run")
+    with pytest.raises(InputError, match="other settings"):
+        learn(smoke(pattern="rgb", seed=9), protocol, tmp_path / "run", resume=True)
+    path = tmp_path / "run" / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match="damaged"):
+        learn(config, protocol, tmp_path / "run", resume=True)
+
+
+def test_one_iteration_of_the_paper_preset(protocol, tmp_path):
+    config = replace(
+        make_config("paper", "webcam", DOMAINS),
+        iterations=1,
+        extractor_iterations=1,
+        size=64,
+        per_class=1,
+        inner_steps=1,
+    )
+    assert learn(config, protocol, tmp_path / "run").network.settings["trunk"] == "resnet50"
+
+
+def test_names_agree_with_the_model():
+    assert set(PATTERN_NAMES) == {"rgb", *PATTERNS}
+    assert all(any(p.requires_grad for p in PATTERNS[n]().parameters()) for n in LEARNED)
+    for preset in PRESETS:
+        for pattern in PATTERN_NAMES:
+            config = make_config(preset, "webcam", DOMAINS, pattern)
+            assert config.order in ORDER_NAMES
+            assert RunConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"target": "moon"}, "unknown"),
+        ({"pattern": "sift"}, "unknown"),
+        ({"pattern": "lbp", "order": "alternating"}, "no parameters"),
+        ({"inner_steps": 0}, "at least 1"),
+        ({"size": 100}, "multiple of 32"),
+        ({"domains": ("webcam", "phone")}, "at least 2 source domains"),
+        ({"domains": ("webcam",), "order": "joint"}, "at least one source"),
+    ],
+)
+def test_configs_that_mean_nothing_are_refused(changes, words):
+    with pytest.raises(InputError, match=words):
+        make_config(**({"preset": "smoke", "target": "webcam", "domains": DOMAINS} | changes))

@@ -1,0 +1,164 @@
+"""Manifests at the door, splits by subject, batches, protocols."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from hfnmp_lite.data.loaders import DomainBatches, load_frame
+from hfnmp_lite.data.presentations import (
+    MANIFEST_COLUMNS,
+    read_manifest,
+    split_subjects,
+    write_manifest,
+)
+from hfnmp_lite.data.protocols import leave_one_out
+from hfnmp_lite.files import InputError
+
+
+def row(number=0, **changes):
+    values = dict.fromkeys(MANIFEST_COLUMNS, "")
+    values |= {
+        "path": f"f/{number}.jpg",
+        "domain": "d",
+        "subject": f"s{number}",
+        "presentation": f"p{number}",
+        "live": "1",
+    }
+    return values | changes
+
+
+def manifest(folder, *rows):
+    write_manifest(folder / "manifest.csv", rows)
+    return folder / "manifest.csv"
+
+
+def test_reading_back_what_was_written(tmp_path):
+    rows = [
+        row(0, presentation="a"),
+        row(1, presentation="a", subject="s0"),
+        row(2, live="0", attack_type="print", instrument="laser"),
+    ]
+    first, second = read_manifest(manifest(tmp_path, *rows))
+    assert first.frames == (tmp_path / "f/0.jpg", tmp_path / "f/1.jpg")
+    assert (first.live, first.attack_type, first.instrument) == (True, None, None)
+    assert (second.live, second.attack_type, second.instrument) == (False, "print", "laser")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "no rows"),
+        ([row(0), row(0)], "line 3.*line 2"),
+        ([row(0, live="2")], "expected 1 .live. or 0"),
+        ([row(0, live="yes")], "expected 1"),
+        ([row(0, live="0")], "attack_type"),
+        ([row(0, attack_type="print")], "attack_type"),
+        ([row(0, path="../secret.jpg")], "leaves the manifest's folder"),
+        ([row(0, path="/etc/passwd")], "leaves the manifest's folder"),
+        ([row(0, domain=" ")], "'domain' is empty"),
+        ([row(0), row(1, presentation="p0")], "must agree"),
+        ([row(0), row(1, subject="s0", domain="other")], "one domain"),
+    ],
+)
+def test_wrong_manifests_are_refused_with_their_line(tmp_path, rows, words):
+    with pytest.raises(InputError, match=words):
+        read_manifest(manifest(tmp_path, *rows))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "no column"),
+        (b"\xff\xfe\x00binary", "cannot be read"),
+        (b"path,domain\nx,y\n", "no column subject, presentation, live, attack_type"),
+        (b"path,domain,subject,presentation,live,attack_type\na,b\n", "number of fields"),
+        (b"path,domain,subject,presentation,live,attack_type\na,b,c,d,1,,,9\n", "number of fields"),
+        (b'path,domain,subject,presentation,live,attack_type\n"a,b\n', "valid CSV"),
+    ],
+)
+def test_tables_of_something_else_are_refused(tmp_path, content, words):
+    path = tmp_path / "m.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_manifest(path)
+    with pytest.raises(InputError, match="no such manifest"):
+        read_manifest(tmp_path / "none.csv")
+
+
+def test_split_is_by_subject_in_every_domain_and_ignores_order(small_samples):
+    presentations = read_manifest(small_samples / "manifest.csv")
+    training, validation = split_subjects(presentations, 0.25, seed=5)
+    for domain in {p.domain for p in presentations}:
+        left = {p.subject for p in training if p.domain == domain}
+        right = {p.subject for p in validation if p.domain == domain}
+        assert not left & right
+        assert len(right) == 1
+    again = split_subjects(presentations[::-1], 0.25, seed=5)
+    assert {p.id for p in again[1]} == {p.id for p in validation}
+    others = [{p.id for p in split_subjects(presentations, 0.25, s)[1]} for s in range(6)]
+    assert len({frozenset(o) for o in others}) > 1
+    with pytest.raises(InputError, match="at least 2"):
+        split_subjects([p for p in presentations if p.subject == presentations[0].subject])
+
+
+def test_a_protocol_needs_both_classes_and_known_domains(small_samples):
+    presentations = read_manifest(small_samples / "manifest.csv")
+    domains = sorted({p.domain for p in presentations})
+    with pytest.raises(InputError, match="unknown"):
+        leave_one_out(presentations, "moon", domains[:3])
+    no_live = [p for p in presentations if not (p.live and p.domain == domains[0])]
+    with pytest.raises(InputError, match=f"'{domains[0]}' has no live presentation"):
+        leave_one_out(no_live, domains[3], domains[:3])
+    no_attack = [p for p in presentations if p.live or p.domain != domains[3]]
+    with pytest.raises(InputError, match=f"'{domains[3]}' has no attack"):
+        leave_one_out(no_attack, domains[3], domains[:3])
+
+
+@pytest.fixture(scope="module")
+def one_domain(small_samples):
+    presentations = read_manifest(small_samples / "manifest.csv")
+    return [p for p in presentations if p.domain == "phone"]
+
+
+def test_batches_are_balanced_and_a_function_of_their_number(one_domain):
+    first = DomainBatches(one_domain, per_class=3, size=64, seed=7)
+    drawn = [first.draw() for _ in range(5)]
+    second = DomainBatches(one_domain, per_class=3, size=64, seed=7)
+    second.drawn = 4
+    images, live = second.draw()
+    assert np.array_equal(images, drawn[4][0])
+    assert live.tolist() == [0, 0, 0, 1, 1, 1]
+    assert images.shape == (6, 3, 64, 64)
+    assert 0 <= images.min() <= images.max() <= 1
+    assert not np.array_equal(drawn[0][0], drawn[1][0])
+
+
+def test_every_frame_comes_once_before_any_comes_twice(one_domain):
+    batches = DomainBatches(one_domain, per_class=2, size=64, seed=0)
+    live = sorted(f for p in one_domain if p.live for f in p.frames)
+    seen = []
+    for _ in range(len(live) // 2):
+        seen += batches._of_class(1)
+        batches.drawn += 1
+    assert sorted(seen) == live
+
+
+def test_frames_are_rgb_and_damaged_ones_are_named(one_domain, tmp_path):
+    import cv2
+
+    path = tmp_path / "red.png"
+    cv2.imwrite(str(path), np.full((40, 40, 3), (0, 0, 255), np.uint8))  # OpenCV writes BGR
+    assert load_frame(path, 32)[5, 5].tolist() == [255, 0, 0]
+    frame = one_domain[0].frames[0].read_bytes()
+    for name, content in (("empty.jpg", b""), ("text.jpg", b"hello"), ("cut.jpg", frame[:100])):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=name):
+            load_frame(tmp_path / name, 64)
+    with pytest.raises(InputError, match=r"none\.jpg"):
+        load_frame(tmp_path / "none.jpg", 64)
+
+
+def test_manifest_stays_readable_by_the_csv_module(small_samples):
+    with open(small_samples / "manifest.csv", newline="") as file:
+        assert tuple(csv.DictReader(file).fieldnames) == MANIFEST_COLUMNS
