@@ -23,8 +23,8 @@ def body(subject: Subject, shot: Shot, size: int) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of ndarray float32
-        `albedo`, `normal` (3, h, size); `depth`, `cover`, `skin` (h, size): the lowest h rows of the
-        canvas; there is nothing above them.
+        `albedo`, `normal` (3, h, size); `depth`, `cover`, `skin` (h, size): the lowest h rows of
+        the canvas; there is nothing above them.
     """
     x, y = view_axes(shot, size)
     pixel = float(x[1] - x[0])

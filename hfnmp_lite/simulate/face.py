@@ -172,7 +172,7 @@ def _draw_eyes(rng: np.random.Generator) -> dict:
         eye_size=float(np.clip(rng.normal(1.0, 0.06), 0.86, 1.16)),
         eye_tilt=float(rng.normal(0.05, 0.045)),
         eye_depth=float(rng.uniform(0.6, 1.25)),
-        lid=float(np.clip(rng.normal(0.95, 0.12), 0.68, 1.2)),
+        lid=float(np.clip(rng.normal(0.90, 0.12), 0.64, 1.15)),
         crease=float(rng.uniform(0.15, 1.0)),
         iris=_rgb(tint),
         pupil=float(rng.uniform(0.30, 0.48)),

@@ -17,7 +17,7 @@ SCALE = 0.355  # crop widths per unit of face coordinates
 EYES_Y = 0.40  # height of the pupils in the crop
 CAMERA = 10.0  # distance of the camera in units: about 75 cm
 PIVOT = np.array([0.0, 0.35, -0.2])  # the head turns about the neck
-CAST = 208  # side of the grid on which rays are cast
+CAST = 192  # side of the grid on which rays are cast
 FAR, NEAR, STEPS = -0.45, 1.62, 19
 
 
@@ -82,20 +82,28 @@ def cast(z: np.ndarray, shot: Shot) -> np.ndarray:
 
     found = np.zeros(x.shape, bool)
     best = np.full(x.shape, -9.0, np.float32)
-    depth = np.full(x.shape, FAR, np.float32)
+    depth = np.full(x.shape, FAR, np.float32)  # of the first hit
+    deepest = depth  # where the ray is deepest inside, or misses by least
     for t in np.linspace(NEAR, FAR, STEPS, dtype=np.float32):
         *_, clear = surface(t)
         closer = clear > best
-        depth = np.where(closer & ~found, t, depth)  # the first hit, or the nearest miss
+        depth = np.where(~found & (clear > 0), t, depth)
+        deepest = np.where(closer, t, deepest)
         best = np.where(closer, clear, best)
         found |= clear > 0
-    inside, outside = depth, depth + np.float32((NEAR - FAR) / (STEPS - 1))
+    pace = np.float32((NEAR - FAR) / (STEPS - 1))
+    for offset in (0.5, -0.5, 0.25, -0.25, 0.12, -0.12):  # or the outline shows the steps
+        t = np.maximum(deepest + np.float32(offset) * pace, np.float32(FAR))
+        *_, clear = surface(t)
+        deepest = np.where(clear > best, t, deepest)
+        best = np.maximum(best, clear)
+    inside, outside = depth, depth + pace
     for _ in range(4):  # bisect; the sides of the head are too steep for Newton
         middle = 0.5 * (inside + outside)
         *_, clear = surface(middle)
         inside = np.where(clear > 0, middle, inside)
         outside = np.where(clear > 0, outside, middle)
-    depth = np.where(found, 0.5 * (inside + outside), depth)
+    depth = np.where(found, 0.5 * (inside + outside), deepest)
     u, v, _ = surface(depth)
     u, v = (u + 0.5) / half + U_RANGE[0], (v + 0.5) / half + V_RANGE[0]
     return cv2.merge([a.astype(np.float32) for a in (u, v, depth, best)])
