@@ -1,10 +1,11 @@
 """The camera: sensor-plane irradiance becomes the bytes of a JPEG file.
 
 One function develops live faces, prints and replays alike; nothing here is told a class. The order
-of the steps follows Liu et al. 2018 [l]: (PSF and aperture, in `geometry`) -> exposure and vignette
--> inverse colour matrix and white balance -> RGGB mosaic -> noise -> demosaic -> white balance ->
-colour matrix -> denoise -> sRGB -> tone -> unsharp -> resize -> JPEG. The noise model and colour
-matrices are those of Brooks et al. 2019 [b]; values marked [t] are our tuning.
+of the steps follows Liu et al. 2018 [l]: (PSF and aperture, in `geometry`) -> flare, exposure and
+vignette -> inverse colour matrix and white balance -> RGGB mosaic -> noise -> demosaic -> white
+balance -> colour matrix -> denoise -> black level -> sRGB -> saturation -> tone -> unsharp ->
+resize -> JPEG. The noise model and colour matrices are those of Brooks et al. 2019 [b]; values
+marked [t] are our tuning.
 """
 
 from __future__ import annotations
@@ -59,6 +60,12 @@ class Camera:
         Weights of the four colour matrices `XYZ_TO_CAMERA`, sum 1 [b].
     vignette : float
         Share of the light lost in the corners, 0 to 1.
+    flare : float
+        Light scattered in the lens, as a share of the picture's mean, all over the picture.
+    black : float
+        Share of the picture's darkest level that is subtracted as haze, 0 to 1.
+    saturation : float
+        Factor on the distance from grey: the firmware's picture style.
     denoise : float
         Strength in [0, 1].
     tone : float
@@ -83,6 +90,9 @@ class Camera:
     blue_gain: float
     ccm: tuple[float, float, float, float]
     vignette: float
+    flare: float
+    black: float
+    saturation: float
     denoise: float
     tone: float
     sharpen: float
@@ -94,10 +104,24 @@ class Camera:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the camera measured: linear exposure gain, and (red, blue) gain beside green."""
+    """What the camera measured on a picture, and keeps when a cue is switched off.
+
+    Attributes
+    ----------
+    exposure : float
+        Linear gain.
+    balance : tuple of 2 float
+        Red and blue gain beside green.
+    flare : tuple of 3 float
+        Irradiance that the lens scatters, linear RGB, before the gain.
+    black : float
+        Level to subtract, linear, after the gain.
+    """
 
     exposure: float
     balance: tuple[float, float]
+    flare: tuple[float, float, float]
+    black: float
 
 
 @dataclass(frozen=True)
@@ -133,11 +157,12 @@ def linear_to_srgb(image: np.ndarray) -> np.ndarray:
 
 
 def meter(irradiance: np.ndarray, camera: Camera) -> Settings:
-    """Measure auto exposure and auto white balance.
+    """Measure flare, auto exposure, auto white balance and black level.
 
-    Both look at the picture alone. Exposure brings the centre-weighted mean luminance to
+    All look at the picture alone. Exposure brings the centre-weighted mean luminance to
     `MIDDLE_GREY`; white balance moves the mean colour towards `EXPECTED_MEAN` in camera RGB, by the
-    share `camera.balance`. Counterfactuals reuse the settings of the full picture.
+    share `camera.balance`; black is the share `camera.black` of the darkest hundredth's level.
+    Counterfactuals reuse the settings of the full picture.
 
     Parameters
     ----------
@@ -145,6 +170,8 @@ def meter(irradiance: np.ndarray, camera: Camera) -> Settings:
         Linear RGB on the sensor plane, after PSF and aperture.
     """
     n = irradiance.shape[0]
+    flare = camera.flare * irradiance.mean((0, 1), dtype=np.float64)
+    irradiance = irradiance + flare.astype(np.float32)
     t = (np.arange(n, dtype=np.float32) + 0.5) / n - 0.5
     weight = np.exp(-(t[:, None] ** 2 + t[None, :] ** 2) / (2 * 0.35**2))
     # what would be blown out counts no more than white: a lamp does not darken the face
@@ -153,6 +180,8 @@ def meter(irradiance: np.ndarray, camera: Camera) -> Settings:
     luminance = np.minimum(luminance, 4 * mean)
     mean = max(float(np.average(luminance, weights=weight)), 1e-6)
     exposure = MIDDLE_GREY * 2**camera.exposure / mean
+
+    darkest = float(np.percentile(luminance[::2, ::2], 1)) * exposure
 
     weight = weight * (luminance * exposure < 0.9)
     if weight.sum() <= 0:
@@ -164,7 +193,12 @@ def meter(irradiance: np.ndarray, camera: Camera) -> Settings:
     cast = (expected / expected[1]) / (measured / measured[1])
     gain = np.clip(cast, 0.3, 3.0) ** camera.balance
     red, blue = gain[[0, 2]] * np.exp(camera.balance_error)
-    return Settings(float(exposure), (float(red), float(blue)))
+    return Settings(
+        exposure=float(exposure),
+        balance=(float(red), float(blue)),
+        flare=tuple(float(v) for v in flare),
+        black=min(camera.black * darkest, 0.2),
+    )
 
 
 def develop(
@@ -192,7 +226,8 @@ def develop(
     n = irradiance.shape[0]
     to_camera = colour_matrix(camera.ccm)
     native = np.array([1 / camera.red_gain, 1, 1 / camera.blue_gain])
-    light = irradiance * np.float32(settings.exposure) * _vignette(n, camera.vignette)[..., None]
+    light = (irradiance + np.array(settings.flare, np.float32)) * np.float32(settings.exposure)
+    light *= _vignette(n, camera.vignette)[..., None]
     raw = cv2.transform(light, (native[:, None] * to_camera).astype(np.float32))
     rgb = demosaic(sense(raw, camera, seed))
     gains = np.array([settings.balance[0], 1, settings.balance[1]]) / native
@@ -200,7 +235,9 @@ def develop(
     rgb = np.clip(rgb * gains.astype(np.float32), 0, 1)
     rgb = cv2.transform(rgb, np.linalg.inv(to_camera).astype(np.float32))
     rgb = denoise(np.clip(rgb, 0, 1), camera)
-    rgb = linear_to_srgb(rgb)
+    rgb = linear_to_srgb((rgb - np.float32(settings.black)) / np.float32(1 - settings.black))
+    grey = cv2.transform(rgb, LUMINANCE[None])[..., None]
+    rgb = np.clip(grey + np.float32(camera.saturation) * (rgb - grey), 0, 1)
     rgb = rgb + np.float32(camera.tone) * (rgb * rgb * (3 - 2 * rgb) - rgb)
     rgb = rgb + np.float32(camera.sharpen) * (rgb - cv2.GaussianBlur(rgb, (0, 0), 1.0))
     rgb = np.clip(resize(rgb, size), 0, 1)

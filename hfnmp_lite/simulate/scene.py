@@ -411,7 +411,7 @@ def describe(take: Take, frame: Frame) -> dict:
         "background": shot.background,
         "view": [*take.view.homography[:8], take.view.distortion],
         "camera": asdict(take.camera),
-        "settings": [frame.settings.exposure, *frame.settings.balance],
+        "settings": asdict(frame.settings),
         "medium": medium,
         "cues": {name: float(e.mean()) for name, e in frame.envelopes.items()},
     }
