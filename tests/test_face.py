@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hfnmp_lite.simulate import backgrounds, face, rays
+from hfnmp_lite.simulate import backgrounds, face, head, rays
 
 cv2.setNumThreads(1)
 
@@ -43,7 +43,7 @@ def test_drawn_values_are_plain():
             assert all(type(part) in (int, float, str, bool) for part in parts), name
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_radiance_is_finite_and_in_range(seed):
     rng = np.random.default_rng(seed)
     subject = face.draw_subject(rng)
@@ -60,7 +60,7 @@ def test_radiance_is_finite_and_in_range(seed):
 
 def test_subjects_differ():
     shot = _shot()
-    images = [face.render(_subject(seed), shot, 96) for seed in range(6)]
+    images = [face.render(_subject(seed), shot, 96) for seed in range(4)]
     for i, one in enumerate(images):
         for other in images[:i]:
             assert np.abs(one - other).mean() > 0.01
@@ -85,15 +85,15 @@ def test_typology_angle_of_known_colours():
 
 
 def test_tones_are_uniform_and_independent_of_the_rest():
-    subjects = [_subject(seed) for seed in range(2000)]
+    subjects = [_subject(seed) for seed in range(1000)]
     tones = np.array([s.tone for s in subjects])
     counts = np.bincount(tones, minlength=11)[1:]
-    assert ((counts - 200) ** 2 / 200).sum() < 27.9  # chi-squared, 9 degrees of freedom, p = .001
+    assert ((counts - 100) ** 2 / 100).sum() < 27.9  # chi-squared, 9 degrees of freedom, p = .001
     for name in ("age", "masculinity", "hair_volume", "nose_width", "lip_fullness", "oil"):
         other = np.array([getattr(s, name) for s in subjects])
-        assert abs(np.corrcoef(tones, other)[0, 1]) < 0.09, name
+        assert abs(np.corrcoef(tones, other)[0, 1]) < 0.11, name
     dark_hair = np.array([s.hair_rgb[1] for s in subjects])
-    assert abs(np.corrcoef(tones, dark_hair)[0, 1]) < 0.09
+    assert abs(np.corrcoef(tones, dark_hair)[0, 1]) < 0.11
 
 
 def test_yaw_turns_the_nose_to_the_right():
@@ -104,8 +104,6 @@ def test_yaw_turns_the_nose_to_the_right():
     near = []
     for yaw in (-15.0, 15.0):
         shot = _facing(_shot(), yaw=yaw)
-        from hfnmp_lite.simulate import head
-
         cast = rays.cast(head.skull(_plain(), shot)[0], shot)
         middle = cast[80:115]
         near.append(np.unravel_index(np.argmax(middle[..., 2]), middle.shape[:2])[1])
@@ -114,8 +112,6 @@ def test_yaw_turns_the_nose_to_the_right():
 
 def test_cast_agrees_with_projection():
     """A point of the surface is found again where its projection says."""
-    from hfnmp_lite.simulate import head
-
     shot = _facing(_shot(), yaw=10.0, pitch=-4.0, roll=3.0)
     z = head.skull(_plain(), shot)[0]
     cast = rays.cast(z, shot)

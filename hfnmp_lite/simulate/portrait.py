@@ -48,6 +48,7 @@ def _view(subject: Subject, shot: Shot, size: int) -> dict[str, np.ndarray]:
     places = np.ascontiguousarray((cast[..., :2] - origin) * PPU - 0.5)
     # what the canvas cannot resolve is removed before it is sampled, here and in the normals
     pixel = 0.42 * PPU / (1.1 * rays.pixels_per_unit(shot, size))  # sigma in samples of the grid
+    places = cv2.GaussianBlur(places, (0, 0), 0.9)  # where cheek hides hair, no coarse steps
     places = cv2.resize(places, (size, size), interpolation=cv2.INTER_CUBIC)
     albedo = _sample(cv2.GaussianBlur(albedo_map, (0, 0), max(pixel, 0.3)), places)
     normal_map = cv2.GaussianBlur(normal_map, (0, 0), max(pixel, 1.1))
