@@ -245,10 +245,12 @@ def test_worst_and_best_cases():
         some(0.2, False, "print"), some(0.95, False, "print"), some(0.4, False, "replay"),
         some(float("nan"), False, "replay"),
     ]  # fmt: skip
-    wrong = cases.most_wrong(scored, 0.5, 2)
-    assert [s.score for s in wrong] == [0.95, 0.1]
-    right = cases.most_right(scored, 0.5, 4)
-    assert [(cases.kind(s), s.score) for s in right] == [
+    wrong = cases.extremes(scored, 0.5, False, 4)
+    assert [(cases.kind(s), s.score) for s in wrong] == [
+        ("live", 0.1), ("print", 0.95), ("live", 0.3),
+    ]  # fmt: skip
+    best = cases.extremes(scored, 0.5, True, 4)
+    assert [(cases.kind(s), s.score) for s in best] == [
         ("live", 0.9), ("print", 0.2), ("replay", 0.4), ("live", 0.6),
     ]  # fmt: skip
 

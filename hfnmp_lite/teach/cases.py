@@ -65,17 +65,13 @@ def typical_subjects(scored: Sequence[Scored], count: int) -> list[list[Scored]]
     return rows[:count]
 
 
-def most_wrong(scored: Sequence[Scored], threshold: float, count: int) -> list[Scored]:
-    """Return the wrong decisions farthest from the threshold, worst first."""
-    wrong = [s for s in scored if not np.isnan(s.score) and not right(s, threshold)]
-    return sorted(wrong, key=lambda s: (-abs(s.score - threshold), s.presentation))[:count]
-
-
-def most_right(scored: Sequence[Scored], threshold: float, count: int) -> list[Scored]:
-    """Return right decisions farthest from the threshold: the kinds in turn, best first."""
-    good = [s for s in scored if not np.isnan(s.score) and right(s, threshold)]
-    good.sort(key=lambda s: (-abs(s.score - threshold), s.presentation))
-    queues = [[s for s in good if kind(s) == name] for name in kinds(scored)]
+def extremes(
+    scored: Sequence[Scored], threshold: float, are_right: bool, count: int
+) -> list[Scored]:
+    """Return the right (or the wrong) decisions farthest from the threshold, the kinds in turn."""
+    found = [s for s in scored if not np.isnan(s.score) and right(s, threshold) == are_right]
+    found.sort(key=lambda s: (-abs(s.score - threshold), s.presentation))
+    queues = [[s for s in found if kind(s) == name] for name in kinds(scored)]
     turns = [queue[i] for i in range(count) for queue in queues if i < len(queue)]
     return turns[:count]
 

@@ -145,17 +145,18 @@ figcaption { color: var(--soft); font-size: .93rem; margin-top: .4em; max-width:
 table { border-collapse: collapse; margin: .8em 0; font-size: .95rem; }
 th, td { text-align: left; padding: .38em .9em .38em 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }
-td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+td { font-variant-numeric: tabular-nums; }
 tbody th { font-weight: 600; white-space: nowrap; }
 dt { font-weight: 600; margin-top: .6em; }
 dd { margin: 0 0 0 1.2em; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: .9em;
   background: var(--tint); padding: .1em .3em; overflow-wrap: anywhere; }
-@media (max-width: 760px) { .pair { grid-template-columns: minmax(0, 1fr); }
+@media screen and (max-width: 760px) { .pair { grid-template-columns: minmax(0, 1fr); }
   h1 { font-size: 1.6rem; } .wide { overflow-x: auto; }
   .wide img { max-width: none; width: 720px; } }
 @media print { body { font-size: 11pt; } main { max-width: none; padding: 0; }
-  figure, .cards li, .caveat, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  figure, .cards li, .caveat, tr { break-inside: avoid; } h2, h3, h2 + p { break-after: avoid; }
+  .wide img { max-height: 195mm; }
   .cards { grid-template-columns: repeat(3, 1fr); }
   .cases { grid-template-columns: repeat(4, 1fr); }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }

@@ -11,12 +11,12 @@ from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.evaluate.scoring import Scored, as_arrays
 from hfnmp_lite.teach import figures
 from hfnmp_lite.teach.cases import (
+    extremes,
     image_and_map,
     kind,
     kinds,
     look,
-    most_right,
-    most_wrong,
+    right,
     typical_subjects,
 )
 from hfnmp_lite.teach.finished import Run
@@ -89,7 +89,7 @@ def by_type(run: Run) -> Markup:
     none = [name for name, rate in rates.items() if rate == 0]
     return section(
         "Which attacks get through",
-        picture(figures.svg(figures.rate_bars(rates, between, groups)), f"{said}.", class_="wide"),
+        picture(figures.svg(figures.rate_bars(rates, between, groups)), f"{said}."),
         definitions(
             (
                 "APCER, attack presentation classification error rate",
@@ -111,8 +111,9 @@ def by_type(run: Run) -> Markup:
         paragraph(
             "The standard (ISO/IEC 30107-3) counts APCER for each species of attack instrument; we "
             "count it for each attack type. ",
-            f"No error was seen for {' and '.join(none)}; with so few subjects that does not mean "
-            "there are none (the interval cannot show it)."
+            f"{' and '.join(none)}: no error was seen. With {r.n_subjects} subjects that happens "
+            f"by chance up to a true rate of about {min(1, 3 / r.n_subjects):.0%} (3 / subjects), "
+            "which the interval cannot show."
             if none
             else "",
             class_="note",
@@ -133,7 +134,7 @@ def what_it_sees(run: Run) -> Markup:
         columns,
         seen.maps,
         np.array([s.score for s in rows]),
-        [kind(s) for s in rows],
+        [f"{kind(s)}\n{s.subject}" for s in rows],
         run.threshold,
     )
     said = "; ".join(f"{kind(s)} {s.score:.2f}" for s in rows)
@@ -171,19 +172,19 @@ def what_it_sees(run: Run) -> Markup:
 
 
 def cases(run: Run) -> Markup:
-    wrong = most_wrong(run.scored, run.threshold, CASES_SHOWN)
-    right = most_right(run.scored, run.threshold, CASES_SHOWN)
-    total = sum((s.score >= run.threshold) != s.live for s in run.scored)
+    wrong = extremes(run.scored, run.threshold, False, CASES_SHOWN)
+    best = extremes(run.scored, run.threshold, True, CASES_SHOWN)
+    total = sum(not right(s, run.threshold) for s in run.scored)
     return section(
         "Best and worst cases",
         paragraph(
-            "Each picture is the first frame and its score map. Before you read the captions: "
-            "would you have known?"
+            "Each picture is the first frame and its score map; live faces and the attack types "
+            "take turns. Before you read the captions: would you have known?"
         ),
         tag("h3", f"Most wrong ({total} of {len(run.scored)} decisions are wrong)"),
         _gallery(run, wrong) if wrong else paragraph("No decision on a scored face was wrong."),
         tag("h3", "Most confidently right"),
-        _gallery(run, right) if right else paragraph("No decision was right."),
+        _gallery(run, best) if best else paragraph("No decision was right."),
         id_="cases",
     )
 

@@ -123,8 +123,8 @@ def _answer(run: Run) -> Markup:
     verdict = (
         "The two nearly agree here: the threshold travelled well to the new domain."
         if better < 0.01
-        else f"The difference of {100 * better:.1f} points is what looking would flatter: part of "
-        "it is a threshold that did not travel well, part is luck that only the labels know."
+        else f"Looking would flatter by {100 * better:.1f} points: part of that is a threshold "
+        "that did not travel well to the new domain, part is luck that only the labels know."
     )
     cards = [
         _card(
@@ -161,7 +161,7 @@ def _answer(run: Run) -> Markup:
             class_="answer",
         ),
         tag("ul", *cards, class_="cards"),
-        picture(figures.svg(dots), alt, class_="wide"),
+        picture(figures.svg(dots), alt),
         tag("h3", "How to read this"),
         paragraph(
             tag("strong", "The interval "),
@@ -204,7 +204,7 @@ def _what_was_done(run: Run) -> Markup:
     rows = []
     for domain in (*m["sources"], run.target):
         held = [p for p in run.presentations.values() if p.domain == domain]
-        role = "target: judged on, once" if domain == run.target else "source: learned from"
+        role = "target" if domain == run.target else "source"
         if held:
             counts = [sum(kind(p) == name for p in held) for name in names]
             rows.append((domain, role, len({p.subject for p in held}), *counts))
@@ -224,7 +224,7 @@ def _what_was_done(run: Run) -> Markup:
             ", near 0 ",
             tag("em", "attack"),
             " (a printed photo or a screen held before the camera). It learned from the source "
-            "domains, that is, from other cameras, rooms and people than those it is judged on.",
+            "domains and is judged on the target: other cameras, other rooms, other people.",
         ),
         table(["domain", "role", "subjects", *names], rows),
         definitions(
@@ -295,7 +295,7 @@ def _provenance(run: Run) -> Markup:
         ("date", m.get("date", "?")),
         ("seed, preset", f"{m.get('seed', '?')}, {m.get('preset', '?')}"),
         ("data", m.get("data", "?")),
-        ("commit", m.get("commit") or "not run from a checkout"),
+        ("commit", tag("code", m.get("commit") or "not run from a checkout")),
         ("hardware", _pairs(m.get("hardware"))),
         ("versions", _pairs(m.get("versions"))),
         ("took", f"{m.get('seconds', '?')} s, at most {m.get('peak_memory_mb', '?')} MB of memory"),
