@@ -11,7 +11,7 @@ marked [t] are our tuning.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -51,7 +51,7 @@ class Camera:
     n : int
         Sensor pixels across the crop for a 128-px output; scales with the output size.
     aperture : Aperture
-        PSF sigma and pixel fill, in sensor pixels.
+        PSF sigma and pixel fill, in sensor pixels, for a 128-px output.
     shot, read : float
         Noise variance is `read + shot * x` for a raw value x in [0, 1] [b].
     red_gain, blue_gain : float
@@ -135,6 +135,15 @@ class Developed:
 def sensor_pixels(camera: Camera, size: int) -> int:
     """Return the (even) number of sensor pixels across the crop for an output of `size` pixels."""
     return max(32, 2 * round(camera.n * size / 256))
+
+
+def aperture_at(camera: Camera, size: int) -> Aperture:
+    """Return PSF and fill in pixels of the sensor for an output of `size` pixels.
+
+    More pixels see through the same lens: its PSF keeps its width on the scene, so that a domain
+    shows the same cues at any size; the share of a pixel that collects light stays.
+    """
+    return replace(camera.aperture, sigma=camera.aperture.sigma * size / 128)
 
 
 @lru_cache(maxsize=64)

@@ -202,8 +202,8 @@ CHANGES: tuple[str, ...] = (
     "Ground: shortcut audit; without it prints were so dull that colour statistics told them from "
     "live faces with an AUC of .95 (live against both attacks: .79-.82, ceiling .75).",
     "Cameras have lens flare, a black level that follows the picture, and a saturation of their "
-    "own, drawn alike for live faces and attacks. Ground: shortcut audit; prints were still told by "
-    "their lifted shadows (.93), live against both attacks .73-.76; with it .61-.73.",
+    "own, drawn alike for live faces and attacks. Ground: shortcut audit; prints were still told "
+    "by their lifted shadows (.93), live against both attacks .73-.76; with it .61-.73.",
 )
 
 

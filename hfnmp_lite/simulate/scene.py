@@ -298,7 +298,7 @@ def render(
 def _present(take: Take, size: int, cues: frozenset[str], canvas: np.ndarray | None) -> Presented:
     """What reaches the system's sensor: a live face, an ideal copy, or a medium that shows one."""
     n = camera.sensor_pixels(take.camera, size)
-    aperture = take.camera.aperture
+    aperture = camera.aperture_at(take.camera, size)
     pixels = canvas_pixels(n)
     radiance = _face(take.subject, take.shot, pixels) if canvas is None else canvas
     if take.attack_type in (None, "null"):
