@@ -155,7 +155,8 @@ code { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace
   h1 { font-size: 1.6rem; } .wide { overflow-x: auto; }
   .wide img { max-width: none; width: 720px; } }
 @media print { body { font-size: 11pt; } main { max-width: none; padding: 0; }
-  figure, .cards li, .caveat, tr { break-inside: avoid; } h2, h3, h2 + p { break-after: avoid; }
+  figure, .cards li, .caveat, tr { break-inside: avoid; } h2, h3, h2 + p, dt { break-after: avoid; }
+  p { orphans: 3; widows: 3; }
   .wide img { max-height: 195mm; }
   .cards { grid-template-columns: repeat(3, 1fr); }
   .cases { grid-template-columns: repeat(4, 1fr); }

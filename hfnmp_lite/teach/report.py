@@ -81,7 +81,7 @@ def write_report(
         pictures.cases(run),
         pictures.learning(run),
         _limits(run),
-        _go_on(run, run_dir),
+        _go_on(run),
         _provenance(run),
     ]
     write_whole(out_path, page(f"hfnmp_lite: {title}", *content))
@@ -274,14 +274,16 @@ def _limits(run: Run) -> Markup:
     return section("Limits", tag("ul", *(tag("li", point) for point in points)), id_="limits")
 
 
-def _go_on(run: Run, run_dir: str | Path) -> Markup:
+def _go_on(run: Run) -> Markup:
     other = str(run.stored["sources"][0])
-    name = Path(run_dir).name
     again = "lbp" if run.stored.get("pattern") == "mp" else "mp"
     steps = [
         (f"hfnmp train --target {other}", "leave another domain out: is it harder?"),
         (f"hfnmp train --target {run.target} --pattern {again}", "the same with another pattern"),
-        (f"hfnmp predict runs/{name} YOUR_PHOTO.jpg", "score your own face, and a photo of it"),
+        (
+            "hfnmp predict RUN_DIR YOUR_PHOTO.jpg",
+            "score your own face, then a photo of it; RUN_DIR is the folder of this run",
+        ),
         ("hfnmp lab", "the course: notebooks that build each part"),
     ]
     listed = [tag("li", tag("code", command), f": {why}") for command, why in steps]
@@ -306,4 +308,4 @@ def _provenance(run: Run) -> Markup:
 def _pairs(given: object) -> Markup:
     if not isinstance(given, Mapping):
         return text(given or "?")
-    return join((f"{key} {value}" for key, value in given.items()), ", ")
+    return join((f"{key} {value}".replace("_", " ") for key, value in given.items()), ", ")
