@@ -120,9 +120,10 @@ def build(
         rows = _collect(partial, plan)
         write_manifest(partial / "manifest.csv", rows)
         _render_cues(partial, plan, rows, submit, progress)
-    showcase.astronaut(partial / "astronaut", plan.seed)
+        showcase.astronaut(partial / "astronaut", plan.seed, submit)
     write_whole(partial / "contact_sheet.jpg", showcase.contact_sheet(partial, rows))
-    write_whole(partial / "README.md", showcase.readme(asdict(plan), versions(), rows))
+    made_with = json.loads((partial / "build.json").read_text())["versions"]
+    write_whole(partial / "README.md", showcase.readme(asdict(plan), made_with, rows))
     shutil.rmtree(partial / "parts")
     (partial / "build.json").unlink()
     write_whole(partial / CHECKSUMS, _checksums(partial))
@@ -278,17 +279,16 @@ def choose_cue_rows(rows: Iterable[dict]) -> list[tuple[dict, str]]:
 def _render_cues(
     partial: Path, plan: Plan, rows: list[dict], submit: Callable, progress: bool
 ) -> None:
-    chosen = choose_cue_rows(rows)
-    jobs = [(partial, plan.size, row, cue) for row, cue in chosen]
-    lines = list(
-        tqdm(
-            submit(_render_cue, jobs),
-            total=len(jobs),
-            desc="cue maps",
-            unit="map",
-            disable=not progress,
-        )
-    )
+    chosen: dict[str, tuple[dict, list[str]]] = {}
+    for row, cue in choose_cue_rows(rows):
+        chosen.setdefault(row["path"], (row, []))[1].append(cue)
+    jobs = [(partial, plan.size, row, names) for row, names in chosen.values()]
+    total = sum(len(names) for _, names in chosen.values())
+    lines = []
+    with tqdm(total=total, desc="cue maps", unit="map", disable=not progress) as bar:
+        for found in submit(_render_cues_of, jobs):
+            lines += found
+            bar.update(len(found))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, CUE_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -296,16 +296,21 @@ def _render_cues(
     write_whole(partial / "cues" / "manifest.csv", text.getvalue())
 
 
-def _render_cue(partial: Path, size: int, row: dict, cue: str) -> dict:
+def _render_cues_of(partial: Path, size: int, row: dict, names: list[str]) -> list[dict]:
+    take = take_of(row)
+    return [_render_cue(partial, size, row["path"], take, cue) for cue in names]
+
+
+def _render_cue(partial: Path, size: int, path: str, take: scene.Take, cue: str) -> dict:
     """Write one counterfactual: its maps, the frame without the cue, the analytic envelope."""
-    found = cues.counterfactual(take_of(row), cue, size)
-    stem = f"cues/{Path(row['path']).stem}-{cue}"
+    found = cues.counterfactual(take, cue, size)
+    stem = f"cues/{Path(path).stem}-{cue}"
     layers = [found.soft_before_jpeg, found.soft_after_jpeg, found.mask * 255.0]
     maps = np.clip(np.rint(np.stack(layers, -1)), 0, 255).astype(np.uint8)
     _write_png(partial / f"{stem}.png", maps[..., ::-1])
     (partial / f"{stem}-off.jpg").write_bytes(found.without.jpeg)
     line = {
-        "path": row["path"],
+        "path": path,
         "cue": cue,
         "maps": f"{stem}.png",
         "without": f"{stem}-off.jpg",

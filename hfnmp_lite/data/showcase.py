@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
@@ -46,36 +46,50 @@ def portrait_canvas(pixels: int) -> np.ndarray:
     )
 
 
-def astronaut(folder: Path, seed: int) -> None:
-    """Write the portrait live, printed and replayed in each domain, at 256 px, with a manifest."""
+def astronaut(folder: Path, seed: int, submit: Callable) -> None:
+    """Write the portrait live, printed and replayed in each domain, at 256 px, with a manifest.
+
+    Parameters
+    ----------
+    folder : path
+    seed : int
+    submit : callable
+        `submit(function, jobs)` yields results, as `workers.pool` gives it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for domain in DOMAINS:
-        # subject 10^6 is nobody of the benchmark: pose, light and media of its own
-        drawn = scene.draw_subject_takes(domain, seed, 10**6, presentations=1, frames=1)
-        for key, (take,) in drawn.items():
-            n = camera.sensor_pixels(take.camera, PORTRAIT_SIZE)
-            light = scene.room_light(take.shot).astype(np.float32)
-            canvas = portrait_canvas(scene.canvas_pixels(n)) * light
-            frame = scene.render(take, PORTRAIT_SIZE, canvas=canvas)
-            name = f"{domain}-{key.kind or 'live'}.jpg"
-            (folder / name).write_bytes(frame.jpeg)
-            parameters = scene.describe(take, frame)
-            rows.append(
-                {
-                    "path": name,
-                    "sha256": hashlib.sha256(frame.jpeg).hexdigest(),
-                    "domain": domain,
-                    "live": int(key.kind is None),
-                    "attack_type": key.kind or "",
-                    "parameters": json.dumps(parameters, separators=(",", ":")),
-                }
-            )
+    jobs = [(folder, seed, domain) for domain in DOMAINS]
+    rows = [row for found in submit(_astronaut_in, jobs) for row in found]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, ASTRONAUT_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(sorted(rows, key=lambda row: row["path"]))
     write_whole(folder / "manifest.csv", text.getvalue())
+
+
+def _astronaut_in(folder: Path, seed: int, domain: str) -> list[dict]:
+    rows = []
+    # subject 10^6 is nobody of the benchmark: light, camera and media of its own
+    drawn = scene.draw_subject_takes(domain, seed, 10**6, presentations=1, frames=1)
+    for key, (take,) in drawn.items():
+        n = camera.sensor_pixels(take.camera, PORTRAIT_SIZE)
+        canvas = portrait_canvas(scene.canvas_pixels(n)) * scene.room_light(take.shot)
+        frame = scene.render(take, PORTRAIT_SIZE, canvas=canvas)
+        name = f"{domain}-{key.kind or 'live'}.jpg"
+        (folder / name).write_bytes(frame.jpeg)
+        parameters = scene.describe(take, frame)
+        for drawn_of_the_face in ("tone", "pose"):
+            del parameters[drawn_of_the_face]
+        rows.append(
+            {
+                "path": name,
+                "sha256": hashlib.sha256(frame.jpeg).hexdigest(),
+                "domain": domain,
+                "live": int(key.kind is None),
+                "attack_type": key.kind or "",
+                "parameters": json.dumps(parameters, separators=(",", ":")),
+            }
+        )
+    return rows
 
 
 # --- the contact sheet --------------------------------------------------------------------------

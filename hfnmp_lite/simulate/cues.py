@@ -74,7 +74,7 @@ def counterfactual(
         kind = take.attack_type or "live face"
         raise ValueError(f"a {kind} has no cue '{cue}'; it has {', '.join(has) or 'none'}")
     full = render(take, size, canvas=canvas)
-    without = render(take, size, ALL - {cue}, canvas=canvas)
+    without = render(take, size, ALL - {cue}, canvas=canvas, settings=full.settings)
     before = 255 * np.abs(full.rgb_before_jpeg - without.rgb_before_jpeg).max(axis=2)
     after = np.abs(full.image.astype(np.float32) - without.image).max(axis=2)
     return CueMap(cue, before, after, before > LEVELS, full.envelopes.get(cue), full, without)

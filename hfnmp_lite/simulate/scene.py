@@ -262,6 +262,7 @@ def render(
     cues: frozenset[str] = ALL,
     *,
     canvas: np.ndarray | None = None,
+    settings: Settings | None = None,
 ) -> Frame:
     """Render a take.
 
@@ -274,14 +275,22 @@ def render(
         picture, and the noise has the same standard normals.
     canvas : ndarray, optional
         (m, m, 3) linear radiance to stand before the camera instead of the simulated face.
+    settings : Settings, optional
+        Those of the full picture, where they are known; otherwise it is rendered to measure them.
+
+    Raises
+    ------
+    ValueError
+        A cue is unknown.
     """
     unknown = set(cues) - ALL
     if unknown:
         raise ValueError(f"unknown cues {sorted(unknown)}; expected some of {CUES}")
-    full = _present(take, size, ALL, canvas)
-    settings = camera.meter(full.irradiance, take.camera)
-    relevant = set(CUES_OF.get(take.attack_type, ()))
-    on = full if relevant <= set(cues) else _present(take, size, frozenset(cues), canvas)
+    whole = set(CUES_OF.get(take.attack_type, ())) <= set(cues)
+    on = _present(take, size, ALL if whole else frozenset(cues), canvas)
+    if settings is None:
+        full = on if whole else _present(take, size, ALL, canvas)
+        settings = camera.meter(full.irradiance, take.camera)
     mask = None if take.decoy is None else _decoy_mask(take.decoy, size)
 
     def burn_in(rgb: np.ndarray) -> np.ndarray:
@@ -396,6 +405,9 @@ def instrument(take: Take) -> str | None:
     return f"{what} {25.4 / take.medium.pitch:.0f}"
 
 
+_LEFT_OUT = ("panes", "primaries", "phases", "band_phases", "texture_seed")
+
+
 def describe(take: Take, frame: Frame) -> dict:
     """Summarise what was drawn, as JSON of well under a kilobyte.
 
@@ -404,7 +416,7 @@ def describe(take: Take, frame: Frame) -> dict:
     """
     shot, medium = take.shot, {}
     if take.medium is not None:
-        medium = {k: v for k, v in asdict(take.medium).items() if k not in ("panes", "primaries")}
+        medium = {k: v for k, v in asdict(take.medium).items() if k not in _LEFT_OUT}
     description = {
         "tone": take.subject.tone,
         "pose": [shot.yaw, shot.pitch, shot.roll],

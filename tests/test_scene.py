@@ -1,0 +1,177 @@
+"""Scenes and cue maps: nothing but the medium differs, and a cue is where its map says."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from hfnmp_lite.simulate import camera, cues, scene
+from hfnmp_lite.simulate.domains import DOMAINS
+from hfnmp_lite.simulate.geometry import CUES
+
+SIZE = 64  # small sensors: these tests are about structure
+KINDS = (None, "print", "replay", "null")
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict:
+    return {
+        name: scene.draw_subject_takes(name, 3, 1, presentations=1, kinds=KINDS) for name in DOMAINS
+    }
+
+
+def take(drawn, domain: str, kind: str | None, frame: int = 0) -> scene.Take:
+    return drawn[domain][scene.Key(0, kind)][frame]
+
+
+@pytest.mark.parametrize("domain", list(DOMAINS))
+def test_live_and_attacks_share_face_pose_camera_and_view(drawn, domain):
+    for frame in range(scene.FRAMES):
+        live = take(drawn, domain, None, frame)
+        for kind in KINDS[1:]:
+            attack = take(drawn, domain, kind, frame)
+            assert attack.subject == live.subject
+            assert attack.camera == live.camera
+            assert attack.view == live.view
+            assert attack.noise_seed != live.noise_seed
+            # a print shows one picture in all frames; a replay moves on
+            first = take(drawn, domain, None, 0)
+            assert attack.shot == (first.shot if kind == "print" else live.shot)
+
+
+def test_kinds_frames_and_decoys_do_not_change_other_draws(drawn):
+    fewer = scene.draw_subject_takes("phone", 3, 1, presentations=1, frames=1, kinds=("replay",))
+    assert fewer[scene.Key(0, "replay")][0] == take(drawn, "phone", "replay")
+    marked = scene.draw_subject_takes("phone", 3, 1, presentations=1, decoy=True)
+    for key, takes in marked.items():
+        for index, one in enumerate(takes):
+            plain = drawn["phone"][key][index]
+            names = [f.name for f in fields(scene.Take) if f.name != "decoy"]
+            assert all(getattr(one, name) == getattr(plain, name) for name in names)
+
+
+def test_skin_tones_take_turns_and_people_differ_between_domains():
+    people = [
+        scene.draw_subject_takes(d, 0, i, presentations=1, frames=1, kinds=(None,))
+        for d in ("webcam", "phone")
+        for i in range(10)
+    ]
+    subjects = [p[scene.Key(0, None)][0].subject for p in people]
+    assert [s.tone for s in subjects] == 2 * list(range(1, 11))
+    assert len(set(subjects)) == 20
+
+
+def test_decoys_fall_on_all_classes_alike():
+    counts = dict.fromkeys(scene.KINDS, 0)
+    for i in range(60):
+        for key, takes in scene.draw_subject_takes("webcam", 0, i, decoy=True).items():
+            counts[key.kind] += sum(t.decoy is not None for t in takes)
+    # 240 fair coins each: 120 +- 5 standard deviations
+    assert all(abs(count - 120) < 39 for count in counts.values())
+
+
+def test_a_decoy_is_where_its_map_says():
+    takes = scene.draw_subject_takes("phone", 0, 0, decoy=True)
+    marked = next(t for ts in takes.values() for t in ts if t.decoy is not None)
+    plain = replace(marked, decoy=None)
+    with_mark, without = scene.render(marked, SIZE), scene.render(plain, SIZE)
+    mask = with_mark.envelopes["decoy"]
+    difference = np.abs(with_mark.rgb_before_jpeg - without.rgb_before_jpeg).max(-1)
+    assert 0.003 < (mask > 0.5).mean() < 0.1
+    assert difference[mask == 0].max() == 0
+    assert difference[mask > 0.5].max() > 0.1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rendering_is_a_pure_function(drawn, kind):
+    one, two = (scene.render(take(drawn, "handheld", kind), SIZE) for _ in range(2))
+    assert one.jpeg == two.jpeg
+    assert one.image.shape == (SIZE, SIZE, 3)
+    assert one.image.dtype == np.uint8
+    np.testing.assert_array_equal(one.rgb_before_jpeg, two.rgb_before_jpeg)
+
+
+def test_an_ideal_copy_differs_from_the_live_face_by_its_noise_alone(drawn):
+    live, copy = take(drawn, "phone", None), take(drawn, "phone", "null")
+    copy = replace(copy, noise_seed=live.noise_seed)
+    one, two = scene.render(live, SIZE), scene.render(copy, SIZE)
+    assert np.abs(one.rgb_before_jpeg - two.rgb_before_jpeg).max() < 1e-3
+
+
+def test_cues_off_keep_exposure_white_balance_and_size(drawn):
+    for kind in ("print", "replay"):
+        one = take(drawn, "phone", kind)
+        full = scene.render(one, SIZE)
+        for cue in scene.CUES_OF[kind]:
+            without = scene.render(one, SIZE, scene.ALL - {cue})
+            assert without.settings == full.settings
+        assert cues.none(one, SIZE).settings == full.settings
+        # each switch has an effect of its own, and a cue of the other medium has none
+        other = "moire" if kind == "print" else "halftone"
+        assert scene.render(one, SIZE, scene.ALL - {other}).jpeg == full.jpeg
+
+
+@pytest.mark.parametrize(
+    ("kind", "cue"), [("print", "bezel"), ("replay", "bezel"), ("print", "glare")]
+)
+def test_no_difference_outside_the_support_before_jpeg(kind, cue):
+    found = 0
+    for subject in range(40):
+        takes = scene.draw_subject_takes("webcam", 0, subject, presentations=1, frames=1)
+        one = takes[scene.Key(0, kind)][0]
+        inside = support(one, cue)
+        if not inside.any() or inside.all():
+            continue
+        result = cues.counterfactual(one, cue, SIZE)
+        assert result.soft_before_jpeg[~inside].max() == 0
+        assert result.soft_before_jpeg[inside].max() > 1
+        found += 1
+        if found == 2:
+            return
+    pytest.fail("no two takes whose cue covers a part of the picture")
+
+
+def support(one: scene.Take, cue: str) -> np.ndarray:
+    """Where light itself differs, widened by the reach of the camera's filters, at output size."""
+    full, without = (
+        scene._present(one, SIZE, on, None).irradiance for on in (scene.ALL, scene.ALL - {cue})
+    )
+    changed = (np.abs(full - without).max(-1) > 0).astype(np.float32)
+    reach = 2 * (2 + 2 + 4 + 4) + 1  # mosaic, denoise (luma, chroma), unsharp
+    wide = camera.cv2.dilate(changed, np.ones((reach, reach)))
+    return camera.resize(wide, SIZE) > 0
+
+
+def test_mask_envelope_and_names_of_a_counterfactual(drawn):
+    one = take(drawn, "handheld", "replay")
+    result = cues.counterfactual(one, "moire", SIZE)
+    np.testing.assert_array_equal(result.mask, result.soft_before_jpeg > 6)
+    assert result.envelope.shape == (SIZE, SIZE)
+    assert result.full.settings == result.without.settings
+    assert cues.counterfactual(one, "gamut", SIZE).envelope is None
+    assert "gamut" not in cues.LOCATED
+    assert set(cues.LOCATED) < set(CUES)
+    with pytest.raises(ValueError, match="a live face has no cue 'moire'"):
+        cues.counterfactual(take(drawn, "phone", None), "moire", SIZE)
+    with pytest.raises(ValueError, match="unknown cues"):
+        scene.render(one, SIZE, frozenset({"sparkle"}))
+
+
+def test_moire_changes_the_picture_where_its_envelope_is_strong():
+    found = 0
+    for subject in range(4):
+        takes = scene.draw_subject_takes("handheld", 0, subject, presentations=1, frames=1)
+        result = cues.counterfactual(takes[scene.Key(0, "replay")][0], "moire", SIZE)
+        if result.envelope.mean() > 0.03:
+            assert result.soft_before_jpeg.mean() > 1
+            found += 1
+    assert found
+
+
+def test_description_is_small_json(drawn):
+    import json
+
+    for kind in KINDS:
+        one = take(drawn, "mixed", kind)
+        text = json.dumps(scene.describe(one, scene.render(one, SIZE)), separators=(",", ":"))
+        assert len(text) < 1900
