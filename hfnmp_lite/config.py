@@ -44,6 +44,8 @@ class RunConfig:
         Meta-iterations of the first of two stages.
     optimizer : str
         "adamw" or "sgd" (momentum 0.9).
+    schedule : str
+        "cosine": in each stage every learning rate falls to zero along half a cosine; "constant".
     network_lr, extractor_lr, second_lr : float
         Learning rates of the network, the extractor, and the network in the second stage.
     smoothing_lr_factor : float
@@ -69,6 +71,7 @@ class RunConfig:
     iterations: int = 300
     extractor_iterations: int = 100
     optimizer: str = "adamw"
+    schedule: str = "cosine"
     network_lr: float = 1e-3
     extractor_lr: float = 1e-2
     second_lr: float = 1e-3
@@ -81,6 +84,7 @@ class RunConfig:
         _one_of("order", self.order, ORDER_NAMES)
         _one_of("stages", self.stages, (1, 2))
         _one_of("optimizer", self.optimizer, ("adamw", "sgd"))
+        _one_of("schedule", self.schedule, ("cosine", "constant"))
         if self.pattern not in LEARNED and (self.order, self.stages) != ("joint", 1):
             raise InputError(
                 f"pattern '{self.pattern}' has no parameters to learn, so order "
@@ -136,6 +140,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "iterations": 2000,
         "extractor_iterations": 2000,
         "optimizer": "sgd",
+        "schedule": "constant",
         "network_lr": 1e-3,
         "extractor_lr": 4e-3,
         "second_lr": 1e-4,

@@ -5,6 +5,7 @@ import torch
 from released import ReleasedNetwork, copy_ours, released_loss
 
 from hfnmp_lite import HFN, Detector, LocalBinaryPattern, MetaPatternExtractor, presentation_loss
+from hfnmp_lite.model.trunk import Block
 
 
 def images(n=2, size=64, dtype=torch.float32):
@@ -40,6 +41,17 @@ def test_one_conv_per_level_equals_the_released_pair():
     )
     by_hand = (score_map.mean((1, 2, 3)) + logits.exp()[:, 1] / logits.exp().sum(1)) / 2
     torch.testing.assert_close(out.score, by_hand)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_block_equals_torchvisions(stride):
+    from torchvision.models.resnet import BasicBlock
+
+    ours = Block(6, 6 * stride, stride)
+    theirs = BasicBlock(6, 6 * stride, stride, ours.downsample)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 6, 16, 16, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("trunk", ["lite", "resnet18"])

@@ -39,8 +39,7 @@ def demo(
         folder = Path(temporary) / "run"
         summary = run(config, folder, progress=progress)
         detector = load_checkpoint(folder)
-        judged = [p for p in presentations if p.domain == target]
-        write_report(folder, judged, detector, folder / "report.html")
+        write_report(folder, presentations, detector, folder / "report.html")
         write_whole(folder / MARK, "This folder is replaced by the next hfnmp demo.\n")
         os.chmod(folder, 0o755)
         replace_folder(folder, out)

@@ -9,15 +9,18 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hfnmp_lite.config import RunConfig
 from hfnmp_lite.data.presentations import Presentation, missing_frames, read_manifest
 from hfnmp_lite.data.protocols import leave_one_out
 from hfnmp_lite.data.samples import root
 from hfnmp_lite.evaluate import metrics
-from hfnmp_lite.evaluate.scoring import Scored, as_arrays, score_presentations, write_scores
 from hfnmp_lite.files import InputError, write_whole
 from hfnmp_lite.provenance import peak_memory_mb, provenance
+
+if TYPE_CHECKING:
+    from hfnmp_lite.evaluate.scoring import Scored
 
 SHIPPED = "shipped samples"
 
@@ -64,6 +67,8 @@ def run(
         presentations, config.target, config.sources, config.validation_fraction, config.seed
     )
     _claim(config, folder, manifest, resume)
+    # torch takes seconds to import: only once everything that can be refused has been.
+    from hfnmp_lite.evaluate.scoring import score_presentations, write_scores
     from hfnmp_lite.learn.fit import SELECTION, THRESHOLD_RULE, fit
     from hfnmp_lite.model.checkpoint import save_checkpoint
 
@@ -99,6 +104,8 @@ def judge(scored: Sequence[Scored], threshold: float) -> dict[str, object]:
 
     Figures that looked at the target's own scores for their threshold carry `oracle`.
     """
+    from hfnmp_lite.evaluate.scoring import as_arrays
+
     result = metrics.evaluate(**as_arrays(scored), threshold=threshold)
     return {
         "threshold": threshold,
@@ -129,9 +136,10 @@ def evaluate(folder: Path, manifest: str | Path | None = None) -> dict[str, obje
     InputError
         The folder holds no finished run, or the data do not hold its target domain.
     """
+    stored = read_metrics(folder)
+    from hfnmp_lite.evaluate.scoring import score_presentations
     from hfnmp_lite.model.checkpoint import load_checkpoint
 
-    stored = read_metrics(folder)
     detector = load_checkpoint(folder)
     config = RunConfig.from_dict(detector.config)
     if manifest is None and stored["data"] != SHIPPED:

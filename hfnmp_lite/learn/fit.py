@@ -193,6 +193,8 @@ def _run_stage(
         disable=not progress,
     ) as bar:
         while state.iteration < total:
+            if config.schedule == "cosine":
+                _set_rates(state, (1 + math.cos(math.pi * state.iteration / total)) / 2)
             for name, value in _step(config, state).items():
                 sums[name] = sums.get(name, 0) + value
             count += 1
@@ -215,6 +217,12 @@ def _run_stage(
             )
             if look:
                 _save(config, state, folder)
+
+
+def _set_rates(state: State, factor: float) -> None:
+    for optimizer in state.optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = group.setdefault("full_lr", group["lr"]) * factor
 
 
 def _step(config: RunConfig, state: State) -> dict[str, Tensor]:

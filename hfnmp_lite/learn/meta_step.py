@@ -29,42 +29,36 @@ def meta_step(
     inner_lr: float | None = None,
     loss: Loss = presentation_loss,
 ) -> dict[str, Tensor]:
-    """Do one meta-learning iteration: a step of the extractor per meta-test batch, one of H.
+    """Do one meta-learning iteration: a step of E per meta-test batch, then one of H.
 
     theta are the parameters of the network H, phi those of the extractor E.
 
     - "alternating" (*released code*): phi descends L(theta, phi; meta-test), then theta descends
-      L(theta, phi; meta-train) / 2 through the new E.
+      L(theta, phi; meta-train) / 2 through the new E. Every pass moves the running statistics.
     - "bilevel": phi descends L(theta'(phi), phi; meta-test), differentiated through the virtual
       steps theta'(phi) = theta - inner_lr * grad_theta L(theta, phi; meta-train) / 2; then theta
-      takes its real step as above.
+      takes its real step as above, the only pass that moves the running statistics.
     - "bilevel-first-order": the same with theta' a constant.
-
-    In "alternating" the batch norms of both modules move their running statistics in every pass;
-    in the bilevel orders they move in the real step of H only.
 
     Parameters
     ----------
     network, extractor : Module
         Both in train mode; the network has two streams.
     meta_test : sequence of batches
-        K batches; the extractor takes one step on each.
+        K of (images (N, 3, H, W), live (N,) int64); E takes one step on each.
     meta_train : sequence of batches
         One for "alternating". In the bilevel orders the virtual steps run over them in turn, anew
         for every meta-test batch, and the real step uses the last.
     network_optimizer, extractor_optimizer : Optimizer
         Hold theta and phi.
-    order : {"alternating", "bilevel", "bilevel-first-order"}
-        See above.
-    inner_lr : float, optional
-        Rate of the virtual steps; by default each parameter's rate in `network_optimizer`.
-    loss : callable
-        (Output, live) -> scalar.
+    order, inner_lr, loss
+        See above; `inner_lr` is by default each parameter's rate in `network_optimizer`;
+        `loss(out, live)` returns a scalar.
 
     Returns
     -------
     dict
-        Detached 0-d tensors, unscaled, on the device: "meta_test" (mean over its batches, before
+        Detached 0-d tensors on the device, unscaled: "meta_test" (mean over its batches, before
         each step) and "meta_train" (of the real step).
 
     Raises

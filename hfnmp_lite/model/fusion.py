@@ -26,16 +26,9 @@ class Pyramid(NamedTuple):
 class Stream(nn.Module):
     """A trunk, its lateral 1x1 convs and two more halvings (*released code*).
 
-    Shapes: (N, 3, H, W) -> Pyramid.
-
-    Parameters
-    ----------
-    trunk : str
-        "lite", "resnet18" or "resnet50".
-    width : int
-        Channels of the fusion.
-    normalise : bool
-        Whether the input, in [0, 1], is normalised by the mean and deviation of ImageNet.
+    Shapes: (N, 3, H, W) -> Pyramid of `width` channels. With `normalise`, the input, in [0, 1], is
+    normalised by the mean and deviation of ImageNet. Raises ValueError for sides that are no
+    multiple of 32.
     """
 
     def __init__(self, trunk: str, width: int, normalise: bool) -> None:

@@ -98,21 +98,11 @@ class HFN(nn.Module):
 
 
 class Detector(nn.Module):
-    """An extractor and the network that reads its pattern: images in, verdict out.
+    """An extractor and the network that reads its pattern: images (N, 3, H, W) in, Output out.
 
-    Parameters
-    ----------
-    extractor : Module or None
-        (N, 3, H, W) -> pattern of the same shape; None for a network of one stream.
-    network : HFN
-        The network.
-
-    Attributes
-    ----------
-    threshold : float or None
-        The threshold chosen on the sources: a score at or above it is accepted as live.
-    config : dict
-        What the run that made it was asked to do; empty where no run did.
+    The extractor is None for a network of one stream. `threshold`, chosen on the sources, accepts
+    a score at or above it as live; None before it is chosen. `config` says what the run that made
+    the detector was asked to do. Raises ValueError where extractor and streams do not match.
     """
 
     def __init__(self, extractor: nn.Module | None, network: HFN) -> None:
@@ -127,7 +117,7 @@ class Detector(nn.Module):
         self.config: dict[str, object] = {}
 
     def pattern(self, images: Tensor) -> Tensor | None:
-        """Return what feeds the second stream: (N, 3, H, W) -> the same shape, or None."""
+        """Return what feeds the second stream, of the images' shape, or None."""
         return None if self.extractor is None else self.extractor(images)
 
     def forward(self, images: Tensor) -> Output:

@@ -42,10 +42,7 @@ PATTERNS = {pattern.name: pattern for pattern in (MetaPatternExtractor, LocalBin
 def build_pattern(name: str, **settings: object) -> nn.Module | None:
     """Build the pattern of that name, or None for "rgb", which has no second stream.
 
-    Raises
-    ------
-    ValueError
-        An unknown name, or settings that the pattern does not take.
+    Raises ValueError for an unknown name or settings that the pattern does not take.
     """
     if name == "rgb":
         return None

@@ -2,64 +2,72 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
-from torchvision.models import resnet
-from torchvision.models.resnet import BasicBlock
 
 TRUNKS = ("lite", "resnet18", "resnet50")
+
+
+class Block(nn.Module):
+    """Residual block of two 3x3 convs: torchvision's BasicBlock, whose import takes seconds.
+
+    Shapes: (N, C_in, H, W) -> (N, C, H/stride, W/stride).
+    """
+
+    def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = None
+        if stride > 1:
+            halving = nn.Conv2d(channels_in, channels, 1, stride, bias=False)
+            self.downsample = nn.Sequential(halving, nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(x)) + shortcut)
 
 
 class Trunk(nn.Module):
     """A residual network without its classifier.
 
-    "lite" has the stem of a ResNet and four stages of one BasicBlock each, 16-32-64-128 channels
-    (*our choice*); "resnet18" and "resnet50" are torchvision's, with its parameter names.
+    "lite" has a ResNet's stem and four stages of one block, 16-32-64-128 channels (*our choice*);
+    "resnet18" and "resnet50" are torchvision's, with its parameter names, not pretrained.
 
-    Shapes: (N, 3, H, W) -> c3 (N, C3, H/8, W/8), c4 (N, C4, H/16, W/16), c5 (N, C5, H/32, W/32).
-
-    Attributes
-    ----------
-    channels : tuple of int
-        (C3, C4, C5).
-
-    Raises
-    ------
-    ValueError
-        An unknown name.
+    Shapes: (N, 3, H, W) -> c3 (N, C3, H/8, W/8), c4 (N, C4, H/16, W/16), c5 (N, C5, H/32, W/32);
+    `channels` holds (C3, C4, C5). Raises ValueError for an unknown name.
     """
 
     def __init__(self, name: str = "lite") -> None:
         super().__init__()
-        if name == "lite":
-            self.conv1 = nn.Conv2d(3, 16, 7, stride=2, padding=3, bias=False)
-            self.bn1 = nn.BatchNorm2d(16)
-            self.relu = nn.ReLU(inplace=True)
-            self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-            self.layer1 = nn.Sequential(BasicBlock(16, 16))
-            self.layer2 = _halving_stage(16, 32)
-            self.layer3 = _halving_stage(32, 64)
-            self.layer4 = _halving_stage(64, 128)
-            self.channels = (32, 64, 128)
-            for module in self.modules():
-                if isinstance(module, nn.Conv2d):
-                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif name in TRUNKS:
-            full = getattr(resnet, name)(weights=None)
-            for part in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
-                setattr(self, part, getattr(full, part))
-            self.channels = (128, 256, 512) if name == "resnet18" else (512, 1024, 2048)
-        else:
+        if name not in TRUNKS:
             raise ValueError(f"trunk '{name}' is unknown; expected one of {TRUNKS}")
+        self.channels = {"lite": (32, 64, 128), "resnet18": (128, 256, 512)}.get(
+            name, (512, 1024, 2048)
+        )
+        if name != "lite":
+            from torchvision.models import resnet
+
+            full = getattr(resnet, name)(weights=None)
+            for part in ("conv1", "bn1", "maxpool", "layer1", "layer2", "layer3", "layer4"):
+                setattr(self, part, getattr(full, part))
+            return
+        self.conv1 = nn.Conv2d(3, 16, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = nn.Sequential(Block(16, 16))
+        self.layer2 = nn.Sequential(Block(16, 32, stride=2))
+        self.layer3 = nn.Sequential(Block(32, 64, stride=2))
+        self.layer4 = nn.Sequential(Block(64, 128, stride=2))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (N, C, H/4, W/4)
+        x = self.maxpool(torch.relu(self.bn1(self.conv1(x))))  # (N, C, H/4, W/4)
         c3 = self.layer2(self.layer1(x))  # (N, C3, H/8, W/8)
         c4 = self.layer3(c3)  # (N, C4, H/16, W/16)
         return c3, c4, self.layer4(c4)  # c5 (N, C5, H/32, W/32)
-
-
-def _halving_stage(channels_in: int, channels: int) -> nn.Sequential:
-    shortcut = nn.Sequential(
-        nn.Conv2d(channels_in, channels, 1, stride=2, bias=False), nn.BatchNorm2d(channels)
-    )
-    return nn.Sequential(BasicBlock(channels_in, channels, stride=2, downsample=shortcut))
