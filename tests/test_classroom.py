@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -184,6 +186,16 @@ def test_the_lab_command(tmp_path):
     assert f"--ServerApp.root_dir={tmp_path.resolve()}" in command
     assert "--no-browser" in command
     assert "--no-browser" not in classroom.lab_command(tmp_path)
+
+
+def test_the_lab_environment(monkeypatch):
+    monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
+    ours = Path(classroom.lab_environment()["JUPYTER_CONFIG_PATH"])
+    config = json.loads((ours / "labconfig" / "page_config.json").read_text())
+    assert "@jupyterlab/apputils-extension:announcements" in config["disabledExtensions"]
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
+    both = classroom.lab_environment()["JUPYTER_CONFIG_PATH"]
+    assert both == f"mine{os.pathsep}{ours}"
 
 
 def test_the_lab_gives_its_status(tmp_path, monkeypatch):

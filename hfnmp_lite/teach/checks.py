@@ -11,6 +11,7 @@ import copy
 import functools
 import html
 import math
+import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class Verdict:
     def _repr_html_(self) -> str:
         colour, word = ("#2e7d32", "Passed") if self.passed else ("#c62828", "Not yet")
         style = f"border-left: 4px solid {colour}; padding: 0.2em 0.8em; white-space: pre-wrap"
-        text = html.escape(self.message)
+        text = re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(self.message))
         return f'<div style="{style}"><b>{word}:</b> <code>{self.name}</code>: {text}</div>'
 
 

@@ -167,8 +167,7 @@ def lab_command(folder: str | Path, browser: bool = True) -> list[str]:
         "jupyterlab",
         f"--ServerApp.root_dir={Path(folder).resolve()}",
         "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
-        # JupyterLab would look for news, updates and extensions on the network, and ask first.
-        "--LabApp.news_url=None",
+        # JupyterLab would look for updates and extensions on the network.
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
     ]
@@ -177,6 +176,17 @@ def lab_command(folder: str | Path, browser: bool = True) -> list[str]:
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container: there is no one else to be
         command.append("--allow-root")
     return command
+
+
+def lab_environment() -> dict[str, str]:
+    """Return the environment for `lab_command`.
+
+    It adds our `labconfig`, which switches off JupyterLab's question about news and nbgrader's
+    buttons for teachers; files of the user's own count as before.
+    """
+    ours = str(Path(__file__).with_name("jupyter"))
+    given = os.environ.get("JUPYTER_CONFIG_PATH")
+    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, (given, ours)))}
 
 
 def open_lab(folder: str | Path, browser: bool = True) -> int:
@@ -203,7 +213,7 @@ def open_lab(folder: str | Path, browser: bool = True) -> int:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder; expected the one with the student notebooks")
-    process = subprocess.Popen(lab_command(folder, browser))
+    process = subprocess.Popen(lab_command(folder, browser), env=lab_environment())
     while True:
         try:
             return process.wait()
