@@ -170,6 +170,7 @@ def lab_command(folder: str | Path, browser: bool = True) -> list[str]:
         # JupyterLab would look for updates and extensions on the network.
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
+        "--log-level=WARN",  # the address is still printed
     ]
     if not browser:
         command.append("--no-browser")
@@ -181,8 +182,8 @@ def lab_command(folder: str | Path, browser: bool = True) -> list[str]:
 def lab_environment() -> dict[str, str]:
     """Return the environment for `lab_command`.
 
-    It adds our `labconfig`, which switches off JupyterLab's question about news and nbgrader's
-    buttons for teachers; files of the user's own count as before.
+    It adds our settings, which switch off JupyterLab's question about news and nbgrader's part for
+    teachers; settings of the user's own count as before.
     """
     ours = str(Path(__file__).with_name("jupyter"))
     given = os.environ.get("JUPYTER_CONFIG_PATH")
@@ -213,6 +214,7 @@ def open_lab(folder: str | Path, browser: bool = True) -> int:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder; expected the one with the student notebooks")
+    print(f"JupyterLab serves {folder} until you stop it here with Control-C", flush=True)
     process = subprocess.Popen(lab_command(folder, browser), env=lab_environment())
     while True:
         try:
