@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "MetaPatternExtractor": "hfnmp_lite.model.patterns",
-    "LocalBinaryPattern": "hfnmp_lite.model.patterns",
+    "LocalBinaryPattern": "hfnmp_lite.model.lbp",
     "HFN": "hfnmp_lite.model.network",
     "Detector": "hfnmp_lite.model.network",
     "load_checkpoint": "hfnmp_lite.model.checkpoint",
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from hfnmp_lite.learn.meta_step import meta_step
     from hfnmp_lite.model.checkpoint import load_checkpoint, save_checkpoint
     from hfnmp_lite.model.network import HFN, Detector
-    from hfnmp_lite.model.patterns import LocalBinaryPattern, MetaPatternExtractor
+    from hfnmp_lite.model.lbp import LocalBinaryPattern
+    from hfnmp_lite.model.patterns import MetaPatternExtractor
 
 
 def __getattr__(name: str) -> object:

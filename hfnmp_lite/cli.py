@@ -109,7 +109,7 @@ def _add_train(train: argparse.ArgumentParser) -> None:
 
 
 def _demo(given: argparse.Namespace) -> None:
-    from hfnmp_lite.experiments.demo import demo
+    from hfnmp_lite.teach.demo import demo
 
     summary = demo(given.target, given.out, given.seed, given.preset)
     print_summary(summary)

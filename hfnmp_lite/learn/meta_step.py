@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -52,8 +51,7 @@ def meta_step(
     network_optimizer, extractor_optimizer : Optimizer
         Hold theta and phi.
     order, inner_lr, loss
-        See above; `inner_lr` is by default each parameter's rate in `network_optimizer`;
-        `loss(out, live)` returns a scalar.
+        As above; `inner_lr` is by default each parameter's rate in `network_optimizer`.
 
     Returns
     -------
@@ -73,14 +71,15 @@ def meta_step(
     if not meta_train or (order == "alternating" and len(meta_train) != 1):
         expected = "exactly one batch" if order == "alternating" else "at least one batch"
         raise ValueError(f"meta_train holds {len(meta_train)} batches; '{order}' takes {expected}")
+    groups = network_optimizer.param_groups
+    rates = {p: g["lr"] if inner_lr is None else inner_lr for g in groups for p in g["params"]}
     test_losses = []
     for batch in meta_test:
         if order == "alternating":
             value = _extractor_loss(network, extractor, batch, loss)
         else:
-            value = _bilevel_loss(
-                network, extractor, batch, meta_train, network_optimizer, order, inner_lr, loss
-            )
+            exact = order == "bilevel"
+            value = _bilevel_loss(network, extractor, batch, meta_train, rates, exact, loss)
         _descend(extractor_optimizer, value)
         test_losses.append(value.detach())
     train_loss = network_step(network, extractor, meta_train[-1], network_optimizer, loss)
@@ -108,9 +107,14 @@ def _extractor_loss(network: HFN, extractor: nn.Module, batch: Batch, loss: Loss
     images, live = batch
     with torch.no_grad():
         image = network.image_stream(images)
-    with _frozen(network):
+    asked = [p for p in network.parameters() if p.requires_grad]
+    try:
+        network.requires_grad_(False)
         pattern = network.pattern_stream(extractor(images))
         return loss(network.fuse(image, pattern), live)
+    finally:
+        for parameter in asked:
+            parameter.requires_grad_()
 
 
 def _bilevel_loss(
@@ -118,16 +122,12 @@ def _bilevel_loss(
     extractor: nn.Module,
     batch: Batch,
     meta_train: Sequence[Batch],
-    network_optimizer: Optimizer,
-    order: str,
-    inner_lr: float | None,
+    rates: dict[Tensor, float],
+    exact: bool,
     loss: Loss,
 ) -> Tensor:
     """L(theta'(phi), phi) on a meta-test batch; the running statistics of both modules stay."""
-    exact = order == "bilevel"
-    rates = {id(p): g["lr"] for g in network_optimizer.param_groups for p in g["params"]}
     theta = dict(network.named_parameters())
-    rate = {k: rates[id(p)] if inner_lr is None else inner_lr for k, p in theta.items()}
     phi = dict(extractor.named_parameters())
     buffers = {k: b.clone() for k, b in network.named_buffers()}
     extractor_buffers = {k: b.clone() for k, b in extractor.named_buffers()}
@@ -141,7 +141,8 @@ def _bilevel_loss(
         value = objective(adapted, images, live) / 2
         # Without create_graph the gradients are constants, and theta' no longer depends on phi.
         gradients = torch.autograd.grad(value, list(adapted.values()), create_graph=exact)
-        adapted = {k: p - rate[k] * g for (k, p), g in zip(adapted.items(), gradients, strict=True)}
+        steps = zip(adapted.items(), gradients, strict=True)
+        adapted = {k: p - rates[theta[k]] * g for (k, p), g in steps}
     return objective(adapted, *batch)
 
 
@@ -153,15 +154,3 @@ def _descend(optimizer: Optimizer, value: Tensor) -> None:
         parameter.grad = gradient
     optimizer.step()
     optimizer.zero_grad()
-
-
-@contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """Let no parameter of the module ask for a gradient inside the block."""
-    asked = [p for p in module.parameters() if p.requires_grad]
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in asked:
-            parameter.requires_grad_()

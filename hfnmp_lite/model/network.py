@@ -57,13 +57,10 @@ class HFN(nn.Module):
             raise ValueError(f"fusion '{fusion}' is unknown; expected 'hfm'")
         if streams not in (1, 2):
             raise ValueError(f"streams is {streams}; expected 1 (image) or 2 (image and pattern)")
-        self.settings = {
-            "trunk": trunk,
-            "fusion": fusion,
-            "streams": streams,
-            "normalise_image": normalise_image,
-            "normalise_pattern": normalise_pattern,
-        }
+        self.streams = streams
+        self.settings = {"trunk": trunk, "fusion": fusion, "streams": streams}
+        self.settings |= {"normalise_image": normalise_image}
+        self.settings |= {"normalise_pattern": normalise_pattern}
         width = 64 if trunk == "lite" else 256
         self.image_stream = Stream(trunk, width, normalise_image)
         self.pattern_stream = Stream(trunk, width, normalise_pattern) if streams == 2 else None
@@ -75,11 +72,6 @@ class HFN(nn.Module):
             nn.Sigmoid(),
         )
         self.classifier = nn.Linear(width, 2)
-
-    @property
-    def streams(self) -> int:
-        """How many streams the network has, 1 or 2."""
-        return self.settings["streams"]
 
     def fuse(self, image: Pyramid, pattern: Pyramid | None) -> Output:
         """Fuse what the streams gave and read the two heads."""

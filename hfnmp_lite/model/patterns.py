@@ -12,10 +12,8 @@ from hfnmp_lite.model.lbp import LocalBinaryPattern
 class MetaPatternExtractor(nn.Module):
     """The network that learns what to extract (351 parameters).
 
-    conv3x3 3->6, batch norm, ReLU, conv3x3 6->3, batch norm, sigmoid, at the size of the image
-    (*released code*; its unused decoder is left out).
-
-    Shapes: images (N, 3, H, W) in [0, 1] -> pattern (N, 3, H, W) in [0, 1].
+    As in the *released code*, without its unused decoder. Shapes: images (N, 3, H, W) in [0, 1] ->
+    pattern (N, 3, H, W) in [0, 1].
     """
 
     name = "mp"

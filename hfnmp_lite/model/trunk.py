@@ -45,9 +45,8 @@ class Trunk(nn.Module):
         super().__init__()
         if name not in TRUNKS:
             raise ValueError(f"trunk '{name}' is unknown; expected one of {TRUNKS}")
-        self.channels = {"lite": (32, 64, 128), "resnet18": (128, 256, 512)}.get(
-            name, (512, 1024, 2048)
-        )
+        base = {"lite": 32, "resnet18": 128, "resnet50": 512}[name]
+        self.channels = (base, 2 * base, 4 * base)
         if name != "lite":
             from torchvision.models import resnet
 

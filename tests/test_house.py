@@ -1,0 +1,91 @@
+"""The house keeps its order: what may import what, what a committed file may hold."""
+
+import ast
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent
+PACKAGE = TOP / "hfnmp_lite"
+FLOORS = [
+    *("__init__", "files", "config", "provenance", "simulate", "data", "model", "evaluate"),
+    *("learn", "experiments", "explain", "teach", "doctor", "cli"),
+]
+HEART = [
+    *("model/patterns", "model/trunk", "model/fusion", "model/network"),
+    *("learn/losses", "learn/meta_step"),
+]
+
+
+def floor(name):
+    return FLOORS.index(name)
+
+
+def imports(path):
+    """Modules of this package that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hfnmp_lite"):
+            if node.module == "hfnmp_lite":
+                yield from (f"hfnmp_lite.{a.name}" for a in node.names)
+            else:
+                yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.startswith("hfnmp_lite."))
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_each_floor_imports_only_the_floors_above(path):
+    inside = path.relative_to(PACKAGE)
+    own = floor(inside.parts[0].removesuffix(".py"))
+    if own == 0:
+        return  # the lazy door to everything
+    for module in imports(path):
+        used = module.split(".")[1]
+        if used not in FLOORS:
+            continue  # a public name through the lazy door
+        assert floor(used) <= own, f"{inside} imports {module}"
+
+
+def test_the_heart_is_short_and_imports_itself_alone():
+    files = [PACKAGE / f"{name}.py" for name in HEART]
+    assert sum(len(f.read_text().splitlines()) for f in files) <= 500
+    allowed = {f"hfnmp_lite.{name.replace('/', '.')}" for name in HEART} | {"hfnmp_lite.model.lbp"}
+    for file in files:
+        assert set(imports(file)) <= allowed, file
+
+
+def test_the_simulator_knows_no_torch():
+    for path in (PACKAGE / "simulate").glob("*.py"):
+        assert "import torch" not in path.read_text(), path
+
+
+def committed():
+    listed = subprocess.run(
+        ["git", "-C", TOP, "ls-files"], capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [TOP / name for name in listed.stdout.splitlines() if (TOP / name).is_file()]
+
+
+def test_committed_files_name_no_registry_and_no_private_path():
+    hosts = ("py" + "pi.org", "python" + "hosted", "registry.n" + "pm", "deb." + "debian")
+    private = re.compile(r"(?<![\w.~-])/(work|farm|root)/")
+    for path in committed():
+        if path.suffix in {".py", ".md", ".toml", ".txt", ".ipynb", ".json", ".csv", ""}:
+            text = path.read_text(errors="replace")
+            assert not any(h in text for h in hosts), path
+            assert not private.search(text), path
+
+
+def test_results_carry_their_provenance():
+    found = [p for p in committed() if "results" in p.parts and p.suffix == ".json"]
+    assert found
+    for path in found:
+        result = json.loads(path.read_text())
+        sections = [result] if "command" in result else list(result.values())
+        for section in sections:
+            assert {"command", "seed", "commit", "versions", "hardware"} <= set(section), path
