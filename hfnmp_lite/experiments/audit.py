@@ -30,7 +30,7 @@ from hfnmp_lite.data import samples, workers
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.files import InputError, write_whole
 from hfnmp_lite.provenance import provenance
-from hfnmp_lite.simulate import scene
+from hfnmp_lite.simulate import cues, scene
 from hfnmp_lite.simulate.domains import DOMAINS
 
 CEILINGS = {"colour": 0.75, "border": 0.75, "spectrum": 0.90, "file_size": 0.75}
@@ -238,7 +238,7 @@ def _null_features(domain: str, seed: int, subject: int) -> tuple[str, int, dict
         name = key.kind or "live"
         found[name] = _null_vector(scene.render(take))
         if key.kind in scene.CUES_OF:
-            found[f"{name}_cues_off"] = _null_vector(scene.render(take, cues=frozenset()))
+            found[f"{name}_cues_off"] = _null_vector(cues.only(take, frozenset()))
     return domain, subject, found
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hfnmp_lite.simulate.geometry import CUES
-from hfnmp_lite.simulate.scene import ALL, CUES_OF, Frame, Take, render
+from hfnmp_lite.simulate.scene import ALL, CUES_OF, Frame, Take, measure, render
 
 LOCATED = tuple(cue for cue in CUES if cue != "gamut")
 """Cues that have a place; "gamut" (gamut, gamma, black level) is everywhere and never scored so."""
@@ -80,11 +80,10 @@ def counterfactual(
     return CueMap(cue, before, after, before > LEVELS, full.envelopes.get(cue), full, without)
 
 
-def single(take: Take, cue: str, size: int = 128) -> Frame:
-    """Render an attack with one cue, exposure and white balance those of the full picture."""
-    return render(take, size, frozenset({cue}))
+def only(take: Take, cues: frozenset[str], size: int = 128) -> Frame:
+    """Render an attack with these cues alone, as a picture of its own: single cues, or none at all.
 
-
-def none(take: Take, size: int = 128) -> Frame:
-    """Render an attack with every cue off: captured twice, and nothing else to betray it."""
-    return render(take, size, frozenset())
+    Unlike a counterfactual, exposure and white balance are those that the camera chooses when it
+    sees this picture. With no cue an attack is still captured twice; nothing else betrays it.
+    """
+    return render(take, size, cues, settings=measure(take, size, cues))

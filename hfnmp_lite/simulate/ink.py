@@ -23,16 +23,16 @@ INKS = ((0.035, 0.47, 0.78), (0.71, 0.08, 0.42), (0.96, 0.86, 0.12), (0.02, 0.02
 
 
 def manage(picture: np.ndarray, contrast: float, chroma: float) -> np.ndarray:
-    """Prepare a picture as a printer's driver does: deeper shadows and stronger colours.
+    """Prepare a picture as a printer's driver does: stronger colours, other tones.
 
-    Ink and paper lift the shadows and grey the colours; a driver's profile undoes that in part.
+    Ink and paper grey the colours and bend the tones; a driver's profile undoes that in part.
 
     Parameters
     ----------
     picture : ndarray
         (..., 3) float32, sRGB-coded, in [0, 1].
     contrast : float
-        Exponent on the coded values; about 1.35 restores the tones [t].
+        Exponent on the coded values; above 1 the shadows are deeper [t].
     chroma : float
         Factor on the distance from grey; about 1.4 restores the colours [t].
 

@@ -182,8 +182,8 @@ def draw(
         ),
         sides=draw_sides(rng, 1.0 if vivid else 0.25, 0.08 if vivid else 0.05),
         rim=float(rng.uniform(0.0, 0.05) * (rng.uniform() < 0.7)),
-        contrast=float(rng.uniform(1.15, 1.5)),
-        chroma=float(rng.uniform(1.2, 1.5)),
+        contrast=float(rng.uniform(0.8, 1.15)),
+        chroma=float(rng.uniform(1.3, 1.6)),
     )
 
 

@@ -286,9 +286,9 @@ def render(
     unknown = set(cues) - ALL
     if unknown:
         raise ValueError(f"unknown cues {sorted(unknown)}; expected some of {CUES}")
-    whole = set(CUES_OF.get(take.attack_type, ())) <= set(cues)
-    on = _present(take, size, ALL if whole else frozenset(cues), canvas)
+    on = _present(take, size, frozenset(cues), canvas)
     if settings is None:
+        whole = set(CUES_OF.get(take.attack_type, ())) <= set(cues)
         full = on if whole else _present(take, size, ALL, canvas)
         settings = camera.meter(full.irradiance, take.camera)
     mask = None if take.decoy is None else _decoy_mask(take.decoy, size)
@@ -302,6 +302,11 @@ def render(
     if mask is not None:
         envelopes["decoy"] = mask
     return Frame(made.jpeg, camera.decode_jpeg(made.jpeg), made.rgb, envelopes, settings)
+
+
+def measure(take: Take, size: int = 128, cues: frozenset[str] = ALL) -> Settings:
+    """Return what the camera chooses when it sees the picture with these cues and no others."""
+    return camera.meter(_present(take, size, frozenset(cues), None).irradiance, take.camera)
 
 
 def _present(take: Take, size: int, cues: frozenset[str], canvas: np.ndarray | None) -> Presented:
@@ -331,11 +336,16 @@ def canvas_pixels(n: int) -> int:
 
 
 def capture(radiance: np.ndarray, attacker: Camera, seed: int) -> np.ndarray:
-    """Take the attacker's picture of a canvas (m, m, 3): sRGB uint8 (m, m, 3), m even."""
-    irradiance = blur(radiance, attacker.aperture)
+    """Take the attacker's picture of a canvas (m, m, 3), m even: sRGB uint8 (m, m, 3).
+
+    The picture has the attacker's own pixels, enlarged to the canvas where they are fewer.
+    """
+    size = len(radiance)
+    pixels = min(size, 2 * round(attacker.n * (1 + 2 * MARGIN) / 2))
+    irradiance = blur(camera.resize(radiance, pixels), attacker.aperture)
     settings = camera.meter(irradiance, attacker)
-    made = camera.develop(irradiance, attacker, settings, seed, len(radiance))
-    return camera.decode_jpeg(made.jpeg)
+    made = camera.develop(irradiance, attacker, settings, seed, pixels)
+    return camera.resize(camera.decode_jpeg(made.jpeg), size)
 
 
 def _ideal_copy(radiance: np.ndarray, pixels: int) -> np.ndarray:

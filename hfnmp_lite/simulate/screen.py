@@ -174,10 +174,10 @@ def draw(rng: np.random.Generator, *, preset: str = "physical", sensor: int = 25
     vivid = preset == "vivid"
     ppi_width = math.exp(rng.uniform(*np.log(PPI_WIDTH)))
     pixels = rng.uniform(0.95, 1.3)
-    kind = (0.12, 0.4, 0.2) if vivid else (0.03, 0.2, -0.05)
+    kind = (0.12, 0.4, 0.2) if vivid else (0.05, 0.2, -0.05)
     panes = tuple(_draw_pane(rng, *kind) for _ in range(2))
-    count = int(rng.choice(3, p=(0.35, 0.45, 0.2)))
-    veil = math.exp(rng.uniform(math.log(0.004), math.log(0.03)))
+    count = int(rng.choice(3, p=(0.15, 0.5, 0.35)))
+    veil = math.exp(rng.uniform(math.log(0.006), math.log(0.045)))
     cool = rng.uniform(-0.05, 0.14)
     return Screen(
         pitch=pixels / sensor if vivid else 25.4 / ppi_width,
@@ -189,7 +189,7 @@ def draw(rng: np.random.Generator, *, preset: str = "physical", sensor: int = 25
         primaries=_draw_primaries(rng),
         white=(float(1.0 - cool), 1.0, float(1.0 + cool)),
         brightness=math.exp(rng.uniform(math.log(0.6), math.log(2.2))),
-        band_amplitude=math.exp(rng.uniform(*np.log((0.06, 0.12) if vivid else (0.004, 0.05)))),
+        band_amplitude=math.exp(rng.uniform(*np.log((0.06, 0.12) if vivid else (0.01, 0.08)))),
         band_period=float(rng.uniform(0.25, 1.2)),
         band_phase=float(rng.uniform()),
         band_shape=float(rng.uniform(0.0, 0.4)),
