@@ -105,7 +105,9 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--preset", choices=PRESETS, default="classroom")
     train.add_argument("--manifest", type=Path, metavar="FILE", help="default: the shipped samples")
     train.add_argument("--out", type=Path, metavar="RUN_DIR", help="default: under runs/")
-    train.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    train.add_argument(
+        "--resume", action="store_true", help="go on with an interrupted run; --out names it"
+    )
 
 
 def _demo(given: argparse.Namespace) -> None:
@@ -141,8 +143,13 @@ def _samples(given: argparse.Namespace) -> int | None:
 def _train(given: argparse.Namespace) -> None:
     from hfnmp_lite.config import make_config
     from hfnmp_lite.data.protocols import domains_of
-    from hfnmp_lite.experiments.run import load_data, run
+    from hfnmp_lite.experiments.run import begun, load_data, run
 
+    if given.resume and given.out is not None and given.target is None:
+        config, manifest = begun(given.out)
+        print_summary(run(config, given.out, manifest, resume=True))
+        print(f"\nThe run: {given.out}")
+        return
     if given.target is None:
         raise InputError("--target is missing; name the domain to leave out, for example webcam")
     config = make_config(

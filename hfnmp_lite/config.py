@@ -68,15 +68,15 @@ class RunConfig:
     size: int = 128
     per_class: int = 4
     inner_steps: int = 2
-    iterations: int = 300
-    extractor_iterations: int = 100
+    iterations: int = 800
+    extractor_iterations: int = 150
     optimizer: str = "adamw"
     schedule: str = "cosine"
     network_lr: float = 1e-3
     extractor_lr: float = 1e-2
     second_lr: float = 1e-3
     smoothing_lr_factor: float = 1.0
-    validate_every: int = 25
+    validate_every: int = 50
     validation_fraction: float = 0.25
 
     def __post_init__(self) -> None:
@@ -104,6 +104,8 @@ class RunConfig:
         for name in ("per_class", "inner_steps", "iterations", "extractor_iterations"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if not 0 <= self.seed < 2**31:
+            raise InputError(f"seed is {self.seed}; expected 0 to {2**31 - 1}")
         if self.size < 32 or self.size % 32:
             raise InputError(f"size is {self.size}; expected a multiple of 32 pixels")
 

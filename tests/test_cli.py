@@ -122,6 +122,8 @@ def test_train_refuses_what_would_be_lost_or_cannot_be(finished, manifest, tmp_p
     one_clear_line(hfnmp(*train, "--out", tmp_path / "mine"), "other files")
     one_clear_line(hfnmp("train", "--target", "moon", "--manifest", manifest), "moon", "phone")
     one_clear_line(hfnmp("train", "--target", "phone", "--manifest", tmp_path / "no.csv"), "no.csv")
+    one_clear_line(hfnmp("train", "--out", finished, "--resume"), "nothing to resume")
+    one_clear_line(hfnmp(*train, "--seed", "-1"), "seed")
     assert not (tmp_path / "new").exists()
 
 
@@ -137,7 +139,7 @@ def test_killed_and_resumed_gives_the_same_scores(finished, manifest, tmp_path):
     assert not (folder / "metrics.json").exists()
     assert {p.name for p in folder.iterdir() if p.name[0] != "."} <= FILES
     one_clear_line(hfnmp(*train, "--out", folder), "unfinished", "--resume")
-    assert hfnmp(*train, "--out", folder, "--resume").returncode == 0
+    assert hfnmp("train", "--out", folder, "--resume").returncode == 0
     assert (folder / "scores.csv").read_bytes() == (finished / "scores.csv").read_bytes()
 
 

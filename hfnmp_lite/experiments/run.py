@@ -73,8 +73,8 @@ def run(
     from hfnmp_lite.model.checkpoint import save_checkpoint
 
     started = time.perf_counter()
-    begun = (folder / "last.ckpt").exists()  # else it stopped before its first checkpoint
-    detector = fit(config, protocol.training, protocol.validation, folder, begun, progress)
+    resume = (folder / "last.ckpt").exists()  # else it stopped before its first checkpoint
+    detector = fit(config, protocol.training, protocol.validation, folder, resume, progress)
     save_checkpoint(folder / "model.safetensors", detector, config.to_dict())
     scored = score_presentations(detector, protocol.target, config.size, progress=progress)
     write_scores(folder / "scores.csv", scored)
@@ -166,6 +166,26 @@ def read_metrics(folder: Path) -> dict[str, object]:
             "run, or finish it with hfnmp train --resume"
         )
     return _read_json(path)
+
+
+def begun(folder: Path) -> tuple[RunConfig, str | None]:
+    """Read what an unfinished run was asked to do: its config and manifest (None: the samples).
+
+    Raises
+    ------
+    InputError
+        The folder holds no unfinished run.
+    """
+    if not (folder / "config.json").is_file() or (folder / "metrics.json").exists():
+        raise InputError(f"{folder}: holds no unfinished run; nothing to resume")
+    asked = _read_json(folder / "config.json")
+    try:
+        manifest = asked["data"]["manifest"]
+        return RunConfig.from_dict(asked["config"]), None if manifest == SHIPPED else manifest
+    except (KeyError, TypeError):
+        raise InputError(
+            f"{folder / 'config.json'}: is damaged; expected what a run wrote at its start"
+        ) from None
 
 
 def _claim(config: RunConfig, folder: Path, manifest: str | Path | None, resume: bool) -> None:
