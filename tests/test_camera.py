@@ -145,7 +145,7 @@ def test_draws_stay_in_the_domain():
             assert domain.shot[0] <= c.shot <= domain.shot[1]
             assert domain.sigma[0] <= c.aperture.sigma <= domain.sigma[1]
             assert sum(c.ccm) == pytest.approx(1)
-    assert all(80 <= draw_attacker_camera(rng).n <= 240 for _ in range(50))
+    assert all(90 <= draw_attacker_camera(rng).n <= 280 for _ in range(50))
 
 
 def test_factor_table_has_every_factor_of_every_domain():
