@@ -36,6 +36,8 @@ class RunConfig:
         The network's trunk; the side of its input in pixels.
     per_class : int
         Images of each class and domain in a batch.
+    shift : int
+        How far, in pixels, an image is moved at most in training.
     inner_steps : int
         K: meta-test batches, hence extractor steps, per meta-iteration.
     iterations : int
@@ -67,6 +69,7 @@ class RunConfig:
     trunk: str = "lite"
     size: int = 128
     per_class: int = 4
+    shift: int = 8
     inner_steps: int = 2
     iterations: int = 800
     extractor_iterations: int = 150
@@ -138,6 +141,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "paper": {
         "trunk": "resnet50",
         "size": 256,
+        "shift": 0,
         "inner_steps": 4,
         "iterations": 2000,
         "extractor_iterations": 2000,

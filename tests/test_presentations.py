@@ -122,9 +122,9 @@ def one_domain(small_samples):
 
 
 def test_batches_are_balanced_and_a_function_of_their_number(one_domain):
-    first = DomainBatches(one_domain, per_class=3, size=64, seed=7)
+    first = DomainBatches(one_domain, per_class=3, size=64, seed=7, shift=5)
     drawn = [first.draw() for _ in range(5)]
-    second = DomainBatches(one_domain, per_class=3, size=64, seed=7)
+    second = DomainBatches(one_domain, per_class=3, size=64, seed=7, shift=5)
     second.drawn = 4
     images, live = second.draw()
     assert np.array_equal(images, drawn[4][0])
@@ -142,6 +142,28 @@ def test_every_frame_comes_once_before_any_comes_twice(one_domain):
         seen += batches._of_class(1)
         batches.drawn += 1
     assert sorted(seen) == live
+
+
+def test_images_are_moved_and_mirrored_and_nothing_else(one_domain):
+    shift, size = 3, 64
+    still = DomainBatches(one_domain, per_class=20, size=size, seed=7)
+    frames = [load_frame(f, size) for label in (0, 1) for f in still._of_class(label)]
+    moved = DomainBatches(one_domain, per_class=20, size=size, seed=7, shift=shift)
+    seen = set()
+    for image, frame in zip(moved.draw()[0], frames, strict=True):
+        got = (image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+        padded = np.pad(frame, ((shift, shift), (shift, shift), (0, 0)), mode="reflect")
+        found = [
+            (y, x, flip)
+            for y in range(2 * shift + 1)
+            for x in range(2 * shift + 1)
+            for flip in (1, -1)
+            if np.array_equal(padded[y : y + size, x : x + size][:, ::flip], got)
+        ]
+        assert len(found) == 1
+        seen.add(found[0])
+    assert len({y for y, _, _ in seen}) == len({x for _, x, _ in seen}) == 2 * shift + 1
+    assert {flip for _, _, flip in seen} == {1, -1}
 
 
 def test_frames_are_rgb_and_damaged_ones_are_named(one_domain, tmp_path):

@@ -47,8 +47,9 @@ class DomainBatches:
     """An endless supply of class-balanced batches from one domain.
 
     Batch number i is a function of the seed, the domain and i alone, so a resumed run continues
-    where it was. Every frame of a class comes once before any comes twice; each image is mirrored
-    with probability 1/2 (*released code*: horizontal flip only).
+    where it was. Every frame of a class comes once before any comes twice. Each image is mirrored
+    with probability 1/2 (*released code*: horizontal flip only) and moved by up to `shift` pixels
+    along each axis, its border mirrored (*our choice*, against learning images by heart).
 
     Parameters
     ----------
@@ -59,31 +60,45 @@ class DomainBatches:
     size : int
         Side of the images in pixels.
     seed : int
-        Decides order and mirroring.
+        Decides order, mirroring and moves.
+    shift : int
+        Largest move in pixels.
     """
 
     def __init__(
-        self, presentations: Sequence[Presentation], per_class: int, size: int, seed: int
+        self,
+        presentations: Sequence[Presentation],
+        per_class: int,
+        size: int,
+        seed: int,
+        shift: int = 0,
     ) -> None:
         (domain,) = {p.domain for p in presentations}
         self._frames = [
             sorted(f for p in presentations if p.live is live for f in p.frames)
             for live in (False, True)
         ]
-        self._per_class, self._size = per_class, size
+        self._per_class, self._size, self._shift = per_class, size, shift
         self._seed = [seed, int.from_bytes(hashlib.sha256(domain.encode()).digest()[:4])]
         self.drawn = 0
         """Batches drawn so far; set it to resume."""
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Return the next batch: images (2 * per_class, 3, size, size), live int64."""
-        mirrored = np.random.default_rng([*self._seed, 2, self.drawn]).random(2 * self._per_class)
+        rng = np.random.default_rng([*self._seed, 2, self.drawn])
         files = [f for label in (0, 1) for f in self._of_class(label)]
-        images = [load_frame(f, self._size) for f in files]
-        images = [i[:, ::-1] if m < 0.5 else i for i, m in zip(images, mirrored, strict=True)]
+        images = [self._vary(load_frame(f, self._size), rng) for f in files]
         self.drawn += 1
         live = torch.tensor([0, 1]).repeat_interleave(self._per_class)
         return to_batch(images), live
+
+    def _vary(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        left, top = rng.integers(0, 2 * self._shift + 1, 2)
+        mirrored = rng.random() < 0.5
+        if self._shift:
+            image = cv2.copyMakeBorder(image, *[self._shift] * 4, cv2.BORDER_REFLECT_101)
+            image = image[top : top + self._size, left : left + self._size]
+        return image[:, ::-1] if mirrored else image
 
     def _of_class(self, label: int) -> list[Path]:
         frames = self._frames[label]

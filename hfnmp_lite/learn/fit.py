@@ -155,6 +155,7 @@ def _start_stage(
             config.per_class,
             config.size,
             seed=1000 * stage + config.seed,
+            shift=config.shift,
         )
         for domain in config.sources
     }
