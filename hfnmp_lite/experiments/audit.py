@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import shlex
 import sys
@@ -160,7 +161,8 @@ def shortcuts(folder: Path, seed: int) -> dict[str, object]:
     """Audit the frames of a build: for each domain and feature the AUC of live against attack."""
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    result: dict[str, object] = {}
+    manifest = hashlib.sha256((folder / "manifest.csv").read_bytes()).hexdigest()
+    result: dict[str, object] = {"manifest_sha256": manifest}
     worst = dict.fromkeys(CEILINGS, 0.0)
     for domain in sorted({row["domain"] for row in rows}, key=list(DOMAINS).index):
         group = [row for row in rows if row["domain"] == domain]
@@ -225,8 +227,9 @@ def null_medium(subjects: int, seed: int, count: int | None = None) -> dict[str,
             result[kind] = auc_with_interval(scores, live, groups, seed)
     low = result["null"]["interval"][0]
     result["indistinguishable"] = low <= 0.5 and result["null"]["auc"] <= NULL_CEILING
-    controls = ("print", "replay", "print_cues_off", "replay_cues_off")
-    result["controls_found"] = all(result[k]["interval"][0] > NULL_CEILING for k in controls)
+    result["controls_found"] = all(
+        result[kind]["interval"][0] > NULL_CEILING for kind in ("print", "replay")
+    )
     return result
 
 

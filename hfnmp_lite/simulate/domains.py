@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from hfnmp_lite.simulate import printing, screen
 from hfnmp_lite.simulate.camera import Camera
 from hfnmp_lite.simulate.geometry import Aperture
 
@@ -205,12 +206,13 @@ CHANGES: tuple[str, ...] = (
     "own, drawn alike for live faces and attacks. Ground: shortcut audit; prints were still told "
     "by their lifted shadows (.84-.95, both attacks .73-.76).",
     "The attacker's picture has 90 to 280 pixels across the crop and JPEG quality 60 to 92 "
-    "instead of the canvas's pixels and 90 to 97; screens have bands of .01-.08 instead of "
-    ".004-.05, a veil of .006-.045 instead of .004-.03, and a mirrored lamp or window in 85 % "
+    "instead of the canvas's pixels and 90 to 97; screens have bands of .02-.12 instead of "
+    ".004-.05, a white of .5-1.7 instead of .6-2.2 room whites, a veil of .006-.045 instead of "
+    ".004-.03, and a mirrored lamp or window in 85 % "
     "instead of 65 % of takes, of radiance .05-.2 instead of .03-.2. Ground: in-domain AUC of an "
     "RGB network on held-out subjects of all domains; it was .84, replays .66-.84.",
     "In `webcam`, where the sensor sees hardly any moire or halftone, flare, black level, "
-    "saturation, exposure and white balance vary less than elsewhere. Ground: the same AUC, "
+    "saturation and white balance vary less than elsewhere. Ground: the same AUC, "
     "which for replays in this domain was .69.",
 )
 
@@ -285,11 +287,11 @@ def factor_table() -> str:
         values = [_cell(field.name, getattr(domain, field.name)) for domain in DOMAINS.values()]
         rows.append(f"| {_label(field.name)} | " + " | ".join(values) + " |")
     for label, dots in (
-        ("screen pitch p (sensor pixels)", (14_000, 5_500)),
-        ("halftone pitch p (sensor pixels)", (15_000, 5_100)),
+        ("screen pitch p (sensor pixels)", screen.PPI_WIDTH),
+        ("halftone pitch p (sensor pixels)", printing.LPI_WIDTH),
     ):
         values = [
-            f"{25.4 * min(d.n) / dots[0]:.2f}-{25.4 * max(d.n) / dots[1]:.2f}"
+            f"{25.4 * min(d.n) / dots[1]:.2f}-{25.4 * max(d.n) / dots[0]:.2f}"
             for d in DOMAINS.values()
         ]
         rows.append(f"| {label} | " + " | ".join(values) + " |")
