@@ -210,6 +210,15 @@ def slider(
     )
 
 
+def choice(label: str, options: Sequence[str]) -> ipywidgets.ToggleButtons:
+    """Return one button for each option, the first chosen."""
+    return ipywidgets.ToggleButtons(
+        options=list(options),
+        description=label,
+        style={"description_width": "initial", "button_width": "auto"},
+    )
+
+
 def _width(figure: Figure) -> int:
     return min(SHOWN_WIDTH, round(DPI * figure.get_figwidth()))
 
