@@ -15,15 +15,15 @@ demo: $(READY)
 	$(BIN)/hfnmp demo --target $(TARGET)
 
 test: $(READY)
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
 
 lab: $(READY)
 	$(BIN)/hfnmp lab
 
 lint: $(READY)
-	$(BIN)/ruff format --check hfnmp_lite tests
-	$(BIN)/ruff check hfnmp_lite tests
+	$(BIN)/ruff format --check hfnmp_lite tests notebooks
+	$(BIN)/ruff check hfnmp_lite tests notebooks
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis

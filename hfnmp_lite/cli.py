@@ -118,11 +118,11 @@ def _demo(given: argparse.Namespace) -> None:
     print(f"\nThe report: {(given.out / 'report.html').resolve()}")
 
 
-def _lab(given: argparse.Namespace) -> None:
+def _lab(given: argparse.Namespace) -> int:
     from hfnmp_lite.teach.classroom import make_student_copies, open_lab
 
-    make_student_copies(given.dir, reset=given.reset)
-    open_lab(given.dir, browser=not given.no_browser)
+    print(make_student_copies(given.dir, reset=given.reset))
+    return open_lab(given.dir, browser=not given.no_browser)
 
 
 def _samples(given: argparse.Namespace) -> int | None:

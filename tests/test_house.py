@@ -88,4 +88,40 @@ def test_results_carry_their_provenance():
         result = json.loads(path.read_text())
         sections = [result] if "command" in result else list(result.values())
         for section in sections:
+            section = section | section.get("provenance", {})
             assert {"command", "seed", "commit", "versions", "hardware"} <= set(section), path
+
+
+def test_the_shipped_checkpoint_gives_the_numbers_it_claims():
+    from hfnmp_lite.data.samples import root
+    from hfnmp_lite.evaluate.scoring import score_presentations
+    from hfnmp_lite.experiments.run import judge, load_data
+    from hfnmp_lite.model.checkpoint import load_checkpoint
+
+    claimed = json.loads((root() / "results" / "mp-webcam.json").read_text())
+    detector = load_checkpoint(root() / "checkpoints" / "mp-webcam.safetensors")
+    assert detector.threshold == claimed["threshold"]
+    target = [p for p in load_data(None) if p.domain == "webcam"]
+    found = judge(score_presentations(detector, target), detector.threshold)
+    # another machine may move a score in the fourth digit, and one presentation over the threshold
+    assert found["auc"] == pytest.approx(claimed["auc"], abs=0.002)
+    assert found["hter"] == pytest.approx(claimed["hter"], abs=1 / 80)
+
+
+def test_the_readme_quotes_what_is_stored():
+    text = (TOP / "README.md").read_text()
+    results = TOP / "data_samples" / "results"
+    for target in ("webcam", "handheld", "mixed", "phone"):
+        m = json.loads((results / f"mp-{target}.json").read_text())
+        low, high = m["hter_ci"]
+        row = (
+            f"| `{target}` | {100 * m['hter']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] "
+            f"| {100 * m['hter_oracle']:.1f} % | {m['auc']:.3f} "
+        )
+        assert row in text
+        gap = json.loads((results / "gap.json").read_text())["domains"][target]
+        (seen, unseen, lost) = (gap[k] for k in ("auc_in_domain", "auc_unseen", "gap"))
+        assert (
+            f"| {seen['value']:.3f} | {unseen['value']:.3f} | {lost['value']:.3f} "
+            f"[{lost['interval'][0]:.3f}, {lost['interval'][1]:.3f}] |"
+        ) in text
