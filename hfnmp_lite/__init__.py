@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from hfnmp_lite.learn.losses import presentation_loss
     from hfnmp_lite.learn.meta_step import meta_step
     from hfnmp_lite.model.checkpoint import load_checkpoint, save_checkpoint
-    from hfnmp_lite.model.network import HFN, Detector
     from hfnmp_lite.model.lbp import LocalBinaryPattern
+    from hfnmp_lite.model.network import HFN, Detector
     from hfnmp_lite.model.patterns import MetaPatternExtractor
 
 
