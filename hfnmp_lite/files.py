@@ -66,7 +66,7 @@ def fresh_folder(final: str | Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, final: Path) -> None:
-    """Move the folder `new` to `final`; what stood there is deleted when the new one is in place."""
+    """Move folder `new` to `final`; what stood there is deleted when the new one is in place."""
     if not final.exists():
         os.replace(new, final)
         return
