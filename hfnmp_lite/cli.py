@@ -103,6 +103,7 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--stages", type=int, choices=(1, 2), help="default: 2 where learned")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--preset", choices=PRESETS, default="classroom")
+    train.add_argument("--trunk-weights", metavar="FILE", help="start a ResNet trunk from these")
     train.add_argument("--manifest", type=Path, metavar="FILE", help="default: the shipped samples")
     train.add_argument("--out", type=Path, metavar="RUN_DIR", help="default: under runs/")
     train.add_argument(
@@ -160,6 +161,7 @@ def _train(given: argparse.Namespace) -> None:
         given.order,
         given.stages,
         seed=given.seed,
+        trunk_weights=given.trunk_weights,
     )
     name = f"{config.target}-{config.pattern}-{config.order}-{config.stages}-seed{config.seed}"
     folder = given.out or Path("runs") / name

@@ -34,6 +34,8 @@ class RunConfig:
         Where the values below came from.
     trunk, size : str, int
         The network's trunk; the side of its input in pixels.
+    trunk_weights : str or None
+        File of weights that a ResNet trunk starts from (ImageNet's, where the user has them).
     per_class : int
         Images of each class and domain in a batch.
     shift : int
@@ -67,6 +69,7 @@ class RunConfig:
     seed: int = 0
     preset: str = "classroom"
     trunk: str = "lite"
+    trunk_weights: str | None = None
     size: int = 128
     per_class: int = 4
     shift: int = 8

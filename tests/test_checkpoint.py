@@ -16,6 +16,7 @@ from hfnmp_lite import (
     save_checkpoint,
 )
 from hfnmp_lite.files import InputError
+from hfnmp_lite.model.checkpoint import load_trunk_weights
 
 
 def detectors():
@@ -40,6 +41,31 @@ def test_round_trip(detector, tmp_path):
         assert loaded.config == {"seed": 3}
         with torch.no_grad():
             torch.testing.assert_close(loaded(x).score, detector(x).score, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_a_trunk_starts_from_torchvisions_weights(tmp_path, suffix):
+    from torchvision.models import resnet18
+
+    theirs = resnet18().eval()
+    path = tmp_path / f"weights.{suffix}"
+    state = theirs.state_dict()
+    save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
+    network = HFN(trunk="resnet18").eval()
+    load_trunk_weights(network, path)
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = theirs.layer1(theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(x)))))
+        expected = theirs.layer4(theirs.layer3(theirs.layer2(expected)))
+        for stream in (network.image_stream, network.pattern_stream):
+            assert torch.equal(stream.trunk(x)[2], expected)
+    for wrong in (HFN(), HFN(trunk="resnet50")):
+        with pytest.raises(InputError, match="no weights of the trunk"):
+            load_trunk_weights(wrong, path)
+    torch.save({"a": Mischief()}, tmp_path / "bad.pth")
+    for name in ("bad.pth", "none.pth"):
+        with pytest.raises(InputError, match=name):
+            load_trunk_weights(network, tmp_path / name)
 
 
 class Mischief:

@@ -1,6 +1,7 @@
 """Manifests at the door, splits by subject, batches, protocols."""
 
 import csv
+import zlib
 
 import numpy as np
 import pytest
@@ -177,6 +178,11 @@ def test_frames_are_rgb_and_damaged_ones_are_named(one_domain, tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=name):
             load_frame(tmp_path / name, 64)
+    head = b"IHDR" + (60_000).to_bytes(4) * 2 + b"\x08\x02\x00\x00\x00"  # a bomb's header
+    chunk = (13).to_bytes(4) + head + zlib.crc32(head).to_bytes(4) + b"\0\0\0\x01IDAT"
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    with pytest.raises(InputError, match="too many pixels"):
+        load_frame(tmp_path / "bomb.png", 64)
     with pytest.raises(InputError, match=r"none\.jpg"):
         load_frame(tmp_path / "none.jpg", 64)
 

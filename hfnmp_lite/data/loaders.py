@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
+from hfnmp_lite.data.images import MAX_PIXELS
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError
 
@@ -21,13 +25,20 @@ def load_frame(path: Path, size: int) -> np.ndarray:
     Raises
     ------
     InputError
-        The file is missing or cannot be decoded.
+        The file is missing, cannot be decoded, or declares more than `images.MAX_PIXELS`.
     """
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = path.read_bytes()
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as header:
+            width, height = header.size  # read before any pixel is decoded
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+        reason = error.strerror or "it is not an image; expected a frame of the data set"
+        raise InputError(f"{path}: cannot be read ({reason})") from None
+    except Exception:  # Pillow raises many kinds on hostile headers
+        width = height = MAX_PIXELS
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{path}: declares too many pixels; expected a frame of the data set")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
         raise InputError(f"{path}: is not an image or is damaged; expected a frame of the data set")
     if image.shape[:2] != (size, size):

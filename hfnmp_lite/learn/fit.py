@@ -25,6 +25,7 @@ from hfnmp_lite.evaluate.scoring import as_arrays, score_presentations
 from hfnmp_lite.files import InputError, write_whole
 from hfnmp_lite.learn.losses import presentation_loss
 from hfnmp_lite.learn.meta_step import meta_step, network_step
+from hfnmp_lite.model.checkpoint import load_trunk_weights
 from hfnmp_lite.model.network import HFN, Detector
 from hfnmp_lite.model.patterns import build_pattern
 
@@ -134,6 +135,8 @@ def _start_stage(
     network = seeded(
         1000 * stage + config.seed, HFN, trunk=config.trunk, streams=1 if extractor is None else 2
     )
+    if config.trunk_weights is not None:
+        load_trunk_weights(network, config.trunk_weights)
     detector = Detector(extractor, network).to(memory_format=torch.channels_last)
     last = stage > 1
     smooth = [*network.fusion.smooth4.parameters(), *network.fusion.smooth3.parameters()]

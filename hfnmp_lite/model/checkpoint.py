@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 
 from hfnmp_lite.files import InputError, write_whole
 from hfnmp_lite.model.network import HFN, Detector
@@ -91,3 +92,38 @@ def load_checkpoint(path: str | Path) -> Detector:
             "the version that wrote it"
         ) from None
     return detector.eval()
+
+
+def load_trunk_weights(network: HFN, path: str | Path) -> None:
+    """Start every stream's trunk from weights in torchvision's names, ImageNet's for example.
+
+    Parameters
+    ----------
+    network : HFN
+        With a "resnet18" or "resnet50" trunk; changed in place.
+    path : path
+        A state dict as torchvision saves it (`.pth`, read with `weights_only=True`) or
+        safetensors; the classifier `fc` is left out.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, or of another trunk.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a state dict of torchvision's ResNet")
+    try:
+        if path.suffix == ".safetensors":
+            weights = load(path.read_bytes())
+        else:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+        weights = {k: v for k, v in weights.items() if not k.startswith("fc.")}
+        for stream in (network.image_stream, network.pattern_stream):
+            if stream is not None:
+                stream.trunk.load_state_dict(weights)
+    except Exception as error:  # torch.load raises many kinds on a damaged file
+        raise InputError(
+            f"{path}: holds no weights of the trunk '{network.settings['trunk']}' "
+            f"({type(error).__name__}); give a state dict of torchvision's ResNet"
+        ) from None
