@@ -9,7 +9,8 @@ from hfnmp_lite.files import InputError
 
 LEARNED = ("mp",)
 PATTERN_NAMES = ("mp", "lbp", "rgb")
-ORDER_NAMES = ("alternating", "joint")
+META_ORDERS = ("alternating", "bilevel", "bilevel-first-order")
+ORDER_NAMES = (*META_ORDERS, "joint")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class RunConfig:
     pattern : str
         "mp" (learned), "lbp", or "rgb" (one stream, no pattern).
     order : str
-        "alternating" (meta-learning) or "joint" (extractor and network together on all sources).
+        "alternating", "bilevel", "bilevel-first-order" (meta-learning, see `learn.meta_step`) or
+        "joint" (extractor and network together on all sources).
     stages : int
         2: after the first stage the extractor is frozen and the network learned anew.
     seed : int
@@ -102,7 +104,7 @@ class RunConfig:
                 f"target is '{self.target}' and the sources are {list(self.sources)}; expected at "
                 "least one source and a target that is none of them"
             )
-        if self.order == "alternating" and len(self.sources) < 2:
+        if self.order in META_ORDERS and len(self.sources) < 2:
             raise InputError(
                 f"meta-learning needs at least 2 source domains, and '{self.sources[0]}' is the "
                 "only one; add a domain, or use --order joint"

@@ -5,13 +5,22 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hfnmp_lite.config import LEARNED, ORDER_NAMES, PATTERN_NAMES, PRESETS, RunConfig, make_config
+from hfnmp_lite.config import (
+    LEARNED,
+    META_ORDERS,
+    ORDER_NAMES,
+    PATTERN_NAMES,
+    PRESETS,
+    RunConfig,
+    make_config,
+)
 from hfnmp_lite.data import loaders
 from hfnmp_lite.data.presentations import read_manifest
 from hfnmp_lite.data.protocols import leave_one_out
 from hfnmp_lite.files import InputError
 from hfnmp_lite.learn import fit as fit_module
 from hfnmp_lite.learn.fit import fit
+from hfnmp_lite.learn.meta_step import ORDERS
 from hfnmp_lite.model.patterns import PATTERNS
 
 DOMAINS = ("handheld", "mixed", "phone", "webcam")
@@ -118,7 +127,10 @@ def test_the_frozen_extractor_stays_as_it_was(protocol, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("pattern", "order", "stages"),
-    [("rgb", "joint", 1), ("lbp", "joint", 1), ("mp", "joint", 1), ("mp", "joint", 2)],
+    [
+        *[("rgb", "joint", 1), ("lbp", "joint", 1), ("mp", "joint", 1), ("mp", "joint", 2)],
+        *[("mp", "alternating", 1), ("mp", "bilevel", 2), ("mp", "bilevel-first-order", 1)],
+    ],
 )
 def test_every_other_kind_of_run(protocol, tmp_path, pattern, order, stages):
     config = smoke(pattern=pattern, order=order, stages=stages)
@@ -158,6 +170,7 @@ def test_one_iteration_of_the_paper_preset(protocol, tmp_path):
 
 
 def test_names_agree_with_the_model():
+    assert META_ORDERS == ORDERS
     assert set(PATTERN_NAMES) == {"rgb", *PATTERNS}
     assert all(any(p.requires_grad for p in PATTERNS[n]().parameters()) for n in LEARNED)
     for preset in PRESETS:

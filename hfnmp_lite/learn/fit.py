@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hfnmp_lite.config import RunConfig
+from hfnmp_lite.config import META_ORDERS, RunConfig
 from hfnmp_lite.data.loaders import DomainBatches, join
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.evaluate import metrics
@@ -235,7 +235,7 @@ def _step(config: RunConfig, state: State) -> dict[str, Tensor]:
     network, extractor = detector.network, detector.extractor
     if state.stage > 1:
         extractor.eval()
-    if state.stage == 1 and config.order == "alternating":
+    if state.stage == 1 and config.order in META_ORDERS:
         rng = np.random.default_rng([config.seed, 3, state.iteration])
         test, *train = rng.permutation(sorted(config.sources))
         return meta_step(
@@ -245,6 +245,7 @@ def _step(config: RunConfig, state: State) -> dict[str, Tensor]:
             meta_train=[join([state.batches[d].draw() for d in train])],
             network_optimizer=state.optimizers["network"],
             extractor_optimizer=state.optimizers["extractor"],
+            order=config.order,
         )
     batch = join([state.batches[d].draw() for d in config.sources])
     if "extractor" in state.optimizers:

@@ -39,6 +39,10 @@ PATTERN_WORDS = {
 ORDER_WORDS = {
     "alternating": "meta-learning, alternating: the extractor is corrected on a source domain that "
     "the network did not just train on",
+    "bilevel": "meta-learning, bilevel: the extractor is corrected through a step that the network "
+    "would take, on a domain outside that step",
+    "bilevel-first-order": "meta-learning, bilevel to first order: the same, that step taken as "
+    "fixed",
     "joint": "joint: everything is trained on all sources together, no meta-learning",
 }
 
