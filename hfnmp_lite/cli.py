@@ -195,13 +195,15 @@ def _doctor(given: argparse.Namespace) -> int:
 
 def print_summary(summary: dict[str, object]) -> None:
     """Print the figures of a run for reading; metrics.json holds them all."""
-    low, high = summary["hter_ci"]
+    interval = "(one subject: no interval)"
+    if summary["hter_ci"] is not None:
+        low, high = summary["hter_ci"]
+        interval = f"[{100 * low:.1f}, {100 * high:.1f}] (95 %, by subject)"
     types = ", ".join(f"{name} {100 * share:.1f} %" for name, share in summary["apcer"].items())
     print(
         f"target {summary['target']}: {summary['n_presentations']} of {summary['n_listed']} "
         "presentations scored\n"
-        f"  HTER at the source threshold  {100 * summary['hter']:5.1f} %  "
-        f"[{100 * low:.1f}, {100 * high:.1f}] (95 %, by subject)\n"
+        f"  HTER at the source threshold  {100 * summary['hter']:5.1f} %  {interval}\n"
         f"  HTER at the oracle threshold  {100 * summary['hter_oracle']:5.1f} %  "
         "(chosen on the target: flattering)\n"
         f"  AUC                           {100 * summary['auc']:5.1f} %\n"
