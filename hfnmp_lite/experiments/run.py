@@ -68,6 +68,8 @@ def run(
     )
     _claim(config, folder, manifest, resume)
     # torch takes seconds to import: only once everything that can be refused has been.
+    import torch
+
     from hfnmp_lite.evaluate.scoring import score_presentations, write_scores
     from hfnmp_lite.learn.fit import SELECTION, THRESHOLD_RULE, fit
     from hfnmp_lite.model.checkpoint import save_checkpoint
@@ -92,6 +94,7 @@ def run(
         **judge(scored, detector.threshold),
         "seconds": round(time.perf_counter() - started, 1),
         "peak_memory_mb": peak_memory_mb(),
+        "threads": torch.get_num_threads(),  # sums in another order round otherwise
         "command": shlex.join(["hfnmp", *sys.argv[1:]]),
         **provenance(),
     }
