@@ -112,6 +112,11 @@ class RunConfig:
         for name in ("per_class", "inner_steps", "iterations", "extractor_iterations"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.trunk_weights is not None and self.trunk == "lite":
+            raise InputError(
+                f"trunk_weights is '{self.trunk_weights}', but the trunk is 'lite', which no "
+                "published weights fit; use a preset with a ResNet trunk, such as paper"
+            )
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed is {self.seed}; expected 0 to {2**31 - 1}")
         if self.size < 32 or self.size % 32:

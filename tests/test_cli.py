@@ -124,6 +124,9 @@ def test_train_refuses_what_would_be_lost_or_cannot_be(finished, manifest, tmp_p
     one_clear_line(hfnmp("train", "--target", "phone", "--manifest", tmp_path / "no.csv"), "no.csv")
     one_clear_line(hfnmp("train", "--out", finished, "--resume"), "nothing to resume")
     one_clear_line(hfnmp(*train, "--seed", "-1"), "seed")
+    one_clear_line(hfnmp(*train, "--trunk-weights", "w.pth"), "lite")
+    paper = [*train, "--preset", "paper", "--out", tmp_path / "new"]
+    one_clear_line(hfnmp(*paper, "--trunk-weights", tmp_path / "w.pth"), "no such file")
     assert not (tmp_path / "new").exists()
 
 

@@ -108,6 +108,30 @@ def test_the_shipped_checkpoint_gives_the_numbers_it_claims():
     assert found["hter"] == pytest.approx(claimed["hter"], abs=1 / 80)
 
 
+def test_blur_alone_turns_live_faces_away_as_the_readme_says():
+    import cv2
+
+    from hfnmp_lite.config import RunConfig
+    from hfnmp_lite.data.loaders import load_frame, to_batch
+    from hfnmp_lite.data.protocols import leave_one_out
+    from hfnmp_lite.data.samples import root
+    from hfnmp_lite.evaluate.scoring import score_images
+    from hfnmp_lite.experiments.run import load_data
+    from hfnmp_lite.model.checkpoint import load_checkpoint
+
+    detector = load_checkpoint(root() / "checkpoints" / "mp-webcam.safetensors")
+    config = RunConfig.from_dict(detector.config)
+    known = leave_one_out(load_data(None), config.target, config.sources).validation
+    sharp = [load_frame(f, 128) for p in known if p.live for f in p.frames]
+    coarse = [cv2.resize(i, (80, 80), interpolation=cv2.INTER_AREA) for i in sharp]
+    blurred = [cv2.resize(i, (128, 128), interpolation=cv2.INTER_LINEAR) for i in coarse]
+    accepted = [
+        (score_images(detector, to_batch(i)) >= detector.threshold).mean() for i in (sharp, blurred)
+    ]
+    assert accepted[0] > 0.75
+    assert accepted[1] < 0.1
+
+
 def test_the_readme_quotes_what_is_stored():
     text = (TOP / "README.md").read_text()
     results = TOP / "data_samples" / "results"

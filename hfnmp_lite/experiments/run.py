@@ -66,6 +66,8 @@ def run(
     protocol = leave_one_out(
         presentations, config.target, config.sources, config.validation_fraction, config.seed
     )
+    if config.trunk_weights is not None and not Path(config.trunk_weights).is_file():
+        raise InputError(f"{config.trunk_weights}: no such file; give --trunk-weights a state dict")
     _claim(config, folder, manifest, resume)
     # torch takes seconds to import: only once everything that can be refused has been.
     import torch

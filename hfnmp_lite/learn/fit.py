@@ -106,9 +106,10 @@ def fit(
             f"fit was given domains {sorted(given)}; expected the sources {sorted(config.sources)} "
             "and never the target"
         )
-    state = _start_stage(config, training, stage=1, extractor=None)
     if resume:
         state = _load(config, training, folder / "last.ckpt")
+    else:
+        state = _start_stage(config, training, stage=1, extractor=None)
     while True:
         _run_stage(config, state, validation, folder, progress)
         state.detector.load_state_dict(state.best["weights"])
@@ -138,10 +139,9 @@ def _start_stage(
     if config.trunk_weights is not None:
         load_trunk_weights(network, config.trunk_weights)
     detector = Detector(extractor, network).to(memory_format=torch.channels_last)
-    last = stage > 1
     smooth = [*network.fusion.smooth4.parameters(), *network.fusion.smooth3.parameters()]
     others = [p for p in network.parameters() if all(p is not s for s in smooth)]
-    rate = config.second_lr if last else config.network_lr
+    rate = config.second_lr if stage > 1 else config.network_lr
     groups = [
         {"params": others, "lr": rate},
         {"params": smooth, "lr": rate * config.smoothing_lr_factor},
