@@ -14,7 +14,7 @@ _HOME = {
     "MetaPatternExtractor": "hfnmp_lite.model.patterns",
     "LocalBinaryPattern": "hfnmp_lite.model.lbp",
     "HFN": "hfnmp_lite.model.network",
-    "Detector": "hfnmp_lite.model.network",
+    "Detector": "hfnmp_lite.model.detector",
     "load_checkpoint": "hfnmp_lite.model.checkpoint",
     "save_checkpoint": "hfnmp_lite.model.checkpoint",
     "presentation_loss": "hfnmp_lite.learn.losses",
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from hfnmp_lite.learn.losses import presentation_loss
     from hfnmp_lite.learn.meta_step import meta_step
     from hfnmp_lite.model.checkpoint import load_checkpoint, save_checkpoint
+    from hfnmp_lite.model.detector import Detector
     from hfnmp_lite.model.lbp import LocalBinaryPattern
-    from hfnmp_lite.model.network import HFN, Detector
+    from hfnmp_lite.model.network import HFN
     from hfnmp_lite.model.patterns import MetaPatternExtractor
 
 

@@ -8,7 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hfnmp_lite import __version__
-from hfnmp_lite.config import ORDER_NAMES, PATTERN_NAMES, PRESETS
+from hfnmp_lite.config import (
+    FUSION_NAMES,
+    LBP_METHODS,
+    LOSS_NAMES,
+    ORDER_NAMES,
+    PATTERN_NAMES,
+    PRESETS,
+)
 from hfnmp_lite.files import InputError
 
 
@@ -101,6 +108,12 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--pattern", choices=PATTERN_NAMES, default="mp")
     train.add_argument("--order", choices=ORDER_NAMES, help="default: alternating where learned")
     train.add_argument("--stages", type=int, choices=(1, 2), help="default: 2 where learned")
+    train.add_argument("--fusion", choices=FUSION_NAMES, default="hfm")
+    train.add_argument("--loss", choices=LOSS_NAMES, default="ce+mse")
+    train.add_argument("--inner-steps", type=int, metavar="K", help="default: the preset's")
+    train.add_argument("--lbp-points", type=int, default=8)
+    train.add_argument("--lbp-radius", type=float, default=1.0, metavar="PX")
+    train.add_argument("--lbp-method", choices=LBP_METHODS, default="default")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--preset", choices=PRESETS, default="classroom")
     train.add_argument("--trunk-weights", metavar="FILE", help="start a ResNet trunk from these")
@@ -162,6 +175,12 @@ def _train(given: argparse.Namespace) -> None:
         given.stages,
         seed=given.seed,
         trunk_weights=given.trunk_weights,
+        fusion=given.fusion,
+        loss=given.loss,
+        lbp_points=given.lbp_points,
+        lbp_radius=given.lbp_radius,
+        lbp_method=given.lbp_method,
+        **({} if given.inner_steps is None else {"inner_steps": given.inner_steps}),
     )
     name = f"{config.target}-{config.pattern}-{config.order}-{config.stages}-seed{config.seed}"
     folder = given.out or Path("runs") / name

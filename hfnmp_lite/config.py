@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from hfnmp_lite.files import InputError
 
 LEARNED = ("mp",)
-PATTERN_NAMES = ("mp", "lbp", "rgb")
+PATTERN_NAMES = ("mp", "lbp", "rgb", "identity", "random", "msr", "gradient")
+FUSION_NAMES = ("hfm", "late", "concat", "top")
+LOSS_NAMES = ("ce+mse", "ce")
+LBP_METHODS = ("default", "ror", "uniform", "nri_uniform")
 META_ORDERS = ("alternating", "bilevel", "bilevel-first-order")
 ORDER_NAMES = (*META_ORDERS, "joint")
 
@@ -24,12 +27,19 @@ class RunConfig:
     sources : tuple of str
         The domains it learns from.
     pattern : str
-        "mp" (learned), "lbp", or "rgb" (one stream, no pattern).
+        "mp" (learned); "lbp", "msr" (multi-scale retinex), "gradient" (handcrafted); "identity"
+        (the image again), "random" (an extractor never trained); "rgb" (one stream, no pattern).
     order : str
         "alternating", "bilevel", "bilevel-first-order" (meta-learning, see `learn.meta_step`) or
         "joint" (extractor and network together on all sources).
     stages : int
         2: after the first stage the extractor is frozen and the network learned anew.
+    fusion : str
+        "hfm" (hierarchical), "late", "concat" or "top", see `model.network.HFN`.
+    loss : str
+        "ce+mse" (classes and map) or "ce" (classes alone), see `learn.losses`.
+    lbp_points, lbp_radius, lbp_method : int, float, str
+        The variant of the pattern "lbp", see `model.lbp`.
     seed : int
         Decides initial weights, batches and splits.
     preset : str
@@ -68,6 +78,11 @@ class RunConfig:
     pattern: str = "mp"
     order: str = "alternating"
     stages: int = 2
+    fusion: str = "hfm"
+    loss: str = "ce+mse"
+    lbp_points: int = 8
+    lbp_radius: float = 1.0
+    lbp_method: str = "default"
     seed: int = 0
     preset: str = "classroom"
     trunk: str = "lite"
@@ -76,8 +91,8 @@ class RunConfig:
     per_class: int = 4
     shift: int = 8
     inner_steps: int = 2
-    iterations: int = 800
-    extractor_iterations: int = 150
+    iterations: int = 400
+    extractor_iterations: int = 100
     optimizer: str = "adamw"
     schedule: str = "cosine"
     network_lr: float = 1e-3
@@ -91,6 +106,9 @@ class RunConfig:
         _one_of("pattern", self.pattern, PATTERN_NAMES)
         _one_of("order", self.order, ORDER_NAMES)
         _one_of("stages", self.stages, (1, 2))
+        _one_of("fusion", self.fusion, FUSION_NAMES)
+        _one_of("loss", self.loss, LOSS_NAMES)
+        _one_of("lbp_method", self.lbp_method, LBP_METHODS)
         _one_of("optimizer", self.optimizer, ("adamw", "sgd"))
         _one_of("schedule", self.schedule, ("cosine", "constant"))
         if self.pattern not in LEARNED and (self.order, self.stages) != ("joint", 1):
@@ -98,6 +116,22 @@ class RunConfig:
                 f"pattern '{self.pattern}' has no parameters to learn, so order "
                 f"'{self.order}' with {self.stages} stage(s) means nothing; use --order joint "
                 "--stages 1, its default"
+            )
+        if self.pattern == "rgb" and self.fusion != "hfm":
+            raise InputError(
+                f"fusion is '{self.fusion}', but pattern 'rgb' has one stream and nothing to fuse; "
+                "leave --fusion out, or choose another pattern"
+            )
+        lbp = (self.lbp_points, self.lbp_radius, self.lbp_method)
+        if self.pattern != "lbp" and lbp != (8, 1.0, "default"):
+            raise InputError(
+                f"settings of LBP were given, but the pattern is '{self.pattern}'; add --pattern "
+                "lbp, or leave them out"
+            )
+        if not 1 <= self.lbp_points <= 24 or not 0 < self.lbp_radius <= self.size / 2:
+            raise InputError(
+                f"LBP has {self.lbp_points} points at radius {self.lbp_radius}; expected 1 to 24 "
+                f"points at a radius above 0 and at most half the image, {self.size // 2} pixels"
             )
         if not self.sources or self.target in self.sources:
             raise InputError(
@@ -121,6 +155,13 @@ class RunConfig:
             raise InputError(f"seed is {self.seed}; expected 0 to {2**31 - 1}")
         if self.size < 32 or self.size % 32:
             raise InputError(f"size is {self.size}; expected a multiple of 32 pixels")
+
+    @property
+    def pattern_settings(self) -> dict[str, object]:
+        """The arguments that build the pattern."""
+        if self.pattern != "lbp":
+            return {}
+        return {"points": self.lbp_points, "radius": self.lbp_radius, "method": self.lbp_method}
 
     def to_dict(self) -> dict[str, object]:
         """Return the config as JSON can hold it."""

@@ -65,6 +65,36 @@ def fresh_folder(final: str | Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def exclusive(path: str | Path) -> Iterator[None]:
+    """Hold `path` for this process alone; the hold ends with the process, however that ends.
+
+    An empty file `.NAME.lock` beside it carries the hold and stays.
+
+    Raises
+    ------
+    InputError
+        Another process holds it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.parent / f".{path.name}.lock", "a+b") as lock:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f"{path}: another process is writing it; wait for it, or give another file"
+            ) from None
+        yield
+
+
 def replace_folder(new: Path, final: Path) -> None:
     """Move folder `new` to `final`; what stood there is deleted when the new one is in place."""
     if not final.exists():

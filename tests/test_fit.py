@@ -21,7 +21,7 @@ from hfnmp_lite.files import InputError
 from hfnmp_lite.learn import fit as fit_module
 from hfnmp_lite.learn.fit import fit
 from hfnmp_lite.learn.meta_step import ORDERS
-from hfnmp_lite.model.patterns import PATTERNS
+from hfnmp_lite.model.catalogue import PATTERNS
 
 DOMAINS = ("handheld", "mixed", "phone", "webcam")
 

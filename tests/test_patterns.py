@@ -6,7 +6,7 @@ import torch
 from skimage.data import astronaut
 from skimage.feature import local_binary_pattern
 
-from hfnmp_lite.model.patterns import LocalBinaryPattern, MetaPatternExtractor
+from hfnmp_lite import LocalBinaryPattern, MetaPatternExtractor
 
 
 def images_of_every_kind() -> np.ndarray:

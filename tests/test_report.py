@@ -17,8 +17,9 @@ from hfnmp_lite.evaluate.scoring import Scored, write_scores
 from hfnmp_lite.experiments.run import judge
 from hfnmp_lite.files import InputError
 from hfnmp_lite.learn.fit import LOG_COLUMNS
-from hfnmp_lite.model.network import HFN, Detector
-from hfnmp_lite.model.patterns import build_pattern
+from hfnmp_lite.model.catalogue import build_pattern
+from hfnmp_lite.model.detector import Detector
+from hfnmp_lite.model.network import HFN
 from hfnmp_lite.teach import cases, figures
 from hfnmp_lite.teach.report import write_report
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hfnmp_lite.data.loaders import load_frame, to_batch
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError, write_whole
-from hfnmp_lite.model.network import Detector
+from hfnmp_lite.model.detector import Detector
 
 
 @dataclass(frozen=True)

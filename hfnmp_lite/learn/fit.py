@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -23,11 +24,13 @@ from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.evaluate.scoring import as_arrays, score_presentations
 from hfnmp_lite.files import InputError, write_whole
-from hfnmp_lite.learn.losses import presentation_loss
-from hfnmp_lite.learn.meta_step import meta_step, network_step
+from hfnmp_lite.learn.losses import LOSSES
+from hfnmp_lite.learn.meta_step import Loss, meta_step, network_step
+from hfnmp_lite.model.catalogue import build_pattern
 from hfnmp_lite.model.checkpoint import load_trunk_weights
-from hfnmp_lite.model.network import HFN, Detector
-from hfnmp_lite.model.patterns import build_pattern
+from hfnmp_lite.model.detector import Detector
+from hfnmp_lite.model.handcrafted import RandomExtractor
+from hfnmp_lite.model.network import HFN
 
 SELECTION = (
     "source validation: among the looks at the held-out subjects of the source domains, the "
@@ -45,6 +48,7 @@ LOG_COLUMNS = (
     "seconds",
 )
 LOG_EVERY = 5
+SETTLING = 8  # batches of each source that the random extractor's statistics come from
 T = TypeVar("T")
 
 
@@ -59,6 +63,7 @@ class State:
     iteration: int = 0
     best: dict[str, object] | None = None
     log: list[dict[str, float]] = field(default_factory=list)
+    snapshots: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -73,7 +78,9 @@ def fit(
     """Learn a detector as `config` says and choose checkpoint and threshold on `validation`.
 
     Writes `log.csv` and `last.ckpt` into `folder` at every look at the validation set, each whole
-    or not at all. A run resumed from `last.ckpt` ends as if it had never stopped.
+    or not at all, and where a pattern is learned `snapshots.safetensors`, the extractor at every
+    look of the first stage ("iteration/parameter"). A run resumed from `last.ckpt` ends as if it
+    had never stopped.
 
     Parameters
     ----------
@@ -116,12 +123,15 @@ def fit(
         if state.stage == config.stages:
             break
         # Second stage: E frozen and in eval mode from here on, H anew (*released code*: intended).
-        log, seconds = state.log, state.seconds
+        before = state
         state = _start_stage(config, training, state.stage + 1, state.detector.extractor)
-        state.log, state.seconds = log, seconds
+        state.log, state.seconds, state.snapshots = before.log, before.seconds, before.snapshots
+    if state.snapshots:
+        write_whole(folder / "snapshots.safetensors", save(state.snapshots))
     detector = state.detector.eval()
     detector.threshold = float(state.best["threshold"])
     detector.config = config.to_dict()
+    detector.validation = {k: v for k, v in state.best.items() if k != "weights"}
     return detector
 
 
@@ -130,17 +140,22 @@ def _start_stage(
 ) -> State:
     """Fresh network, optimizers and batches; a fresh extractor where none is handed on."""
     if extractor is None:
-        extractor = seeded(config.seed, build_pattern, config.pattern)
+        extractor = seeded(config.seed, build_pattern, config.pattern, **config.pattern_settings)
     else:
         extractor.requires_grad_(False)
     network = seeded(
-        1000 * stage + config.seed, HFN, trunk=config.trunk, streams=1 if extractor is None else 2
+        1000 * stage + config.seed,
+        HFN,
+        trunk=config.trunk,
+        fusion=config.fusion,
+        streams=1 if extractor is None else 2,
+        map_in_score=config.loss != "ce",
     )
     if config.trunk_weights is not None:
         load_trunk_weights(network, config.trunk_weights)
     detector = Detector(extractor, network).to(memory_format=torch.channels_last)
-    smooth = [*network.fusion.smooth4.parameters(), *network.fusion.smooth3.parameters()]
-    others = [p for p in network.parameters() if all(p is not s for s in smooth)]
+    smooth = [p for name, p in network.named_parameters() if "smooth" in name]
+    others = [p for name, p in network.named_parameters() if "smooth" not in name]
     rate = config.second_lr if stage > 1 else config.network_lr
     groups = [
         {"params": others, "lr": rate},
@@ -162,6 +177,10 @@ def _start_stage(
         )
         for domain in config.sources
     }
+    if isinstance(extractor, RandomExtractor):
+        extractor.settle(join([b.draw() for _ in range(SETTLING) for b in batches.values()])[0])
+        for supply in batches.values():
+            supply.drawn = 0
     return State(detector, optimizers, batches, stage)
 
 
@@ -231,10 +250,10 @@ def _set_rates(state: State, factor: float) -> None:
 
 def _step(config: RunConfig, state: State) -> dict[str, Tensor]:
     """One iteration: every call updates H once."""
-    detector = state.detector.train()
+    detector, loss = state.detector.train(), LOSSES[config.loss]
     network, extractor = detector.network, detector.extractor
-    if state.stage > 1:
-        extractor.eval()
+    if extractor is not None and "extractor" not in state.optimizers:
+        extractor.eval()  # frozen, its running statistics too
     if state.stage == 1 and config.order in META_ORDERS:
         rng = np.random.default_rng([config.seed, 3, state.iteration])
         test, *train = rng.permutation(sorted(config.sources))
@@ -246,22 +265,24 @@ def _step(config: RunConfig, state: State) -> dict[str, Tensor]:
             network_optimizer=state.optimizers["network"],
             extractor_optimizer=state.optimizers["extractor"],
             order=config.order,
+            loss=loss,
         )
     batch = join([state.batches[d].draw() for d in config.sources])
     if "extractor" in state.optimizers:
-        return {"meta_train": _joint_step(detector, batch, state.optimizers)}
+        return {"meta_train": _joint_step(detector, batch, state.optimizers, loss)}
     optimizer = state.optimizers["network"]
-    return {"meta_train": network_step(network, extractor, batch, optimizer, presentation_loss)}
+    return {"meta_train": network_step(network, extractor, batch, optimizer, loss)}
 
 
 def _joint_step(
     detector: Detector,
     batch: tuple[Tensor, Tensor],
     optimizers: dict[str, torch.optim.Optimizer],
+    loss: Loss,
 ) -> Tensor:
     """Let E and H together descend L / 2, H's own objective in every order; returns L."""
     images, live = batch
-    value = presentation_loss(detector(images), live)
+    value = loss(detector(images), live)
     (value / 2).backward()
     for optimizer in optimizers.values():
         optimizer.step()
@@ -282,6 +303,9 @@ def _refuse_nonfinite(losses: dict[str, float], state: State, folder: Path) -> N
 def _look(config: RunConfig, state: State, validation: Sequence[Presentation]) -> dict[str, float]:
     """Score the held-out source subjects; remember the weights where they are the best so far."""
     detector = state.detector.eval()
+    if "extractor" in state.optimizers:
+        for name, tensor in detector.extractor.state_dict().items():
+            state.snapshots[f"{state.iteration}/{name}"] = tensor.detach().clone().contiguous()
     scored = score_presentations(detector, validation, config.size)
     arrays = as_arrays(scored)
     scores, live = arrays["scores"], arrays["live"]
@@ -299,6 +323,7 @@ def _look(config: RunConfig, state: State, validation: Sequence[Presentation]) -
             "auc": look["val_auc"],
             "loss": look["val_loss"],
             "threshold": threshold,
+            "hter": float(metrics.hter(scores, live, threshold)),
             "iteration": state.iteration,
             "weights": {k: v.detach().clone() for k, v in detector.state_dict().items()},
         }
@@ -315,6 +340,7 @@ def _save(config: RunConfig, state: State, folder: Path) -> None:
         "drawn": {k: b.drawn for k, b in state.batches.items()},
         "best": state.best,
         "log": state.log,
+        "snapshots": state.snapshots,
         "seconds": state.seconds,
     }
     data = io.BytesIO()
@@ -348,7 +374,7 @@ def _load(config: RunConfig, training: Sequence[Presentation], path: Path) -> St
         )
     extractor = None
     if content["stage"] > 1:
-        extractor = build_pattern(config.pattern)
+        extractor = build_pattern(config.pattern, **config.pattern_settings)
     state = _start_stage(config, training, content["stage"], extractor)
     state.detector.load_state_dict(content["detector"])
     for name, optimizer in state.optimizers.items():
@@ -357,4 +383,5 @@ def _load(config: RunConfig, training: Sequence[Presentation], path: Path) -> St
         batches.drawn = content["drawn"][domain]
     state.iteration, state.best = content["iteration"], content["best"]
     state.log, state.seconds = content["log"], content["seconds"]
+    state.snapshots = content["snapshots"]
     return state

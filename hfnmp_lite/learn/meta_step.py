@@ -53,16 +53,9 @@ def meta_step(
     order, inner_lr, loss
         As above; `inner_lr` is by default each parameter's rate in `network_optimizer`.
 
-    Returns
-    -------
-    dict
-        Detached 0-d tensors on the device, unscaled: "meta_test" (mean over its batches, before
-        each step) and "meta_train" (of the real step).
-
-    Raises
-    ------
-    ValueError
-        An unknown order, no meta-test batch, or a number of meta-train batches it cannot use.
+    Returns detached 0-d tensors on the device, unscaled: "meta_test" (mean over its batches, before
+    each step) and "meta_train" (of the real step). Raises ValueError for an unknown order, without
+    a meta-test batch, and for a number of meta-train batches that the order cannot use.
     """
     if order not in ORDERS:
         raise ValueError(f"order '{order}' is unknown; expected one of {ORDERS}")
@@ -99,19 +92,14 @@ def network_step(
 
 
 def _extractor_loss(network: HFN, extractor: nn.Module, batch: Batch, loss: Loss) -> Tensor:
-    """L on a batch with a graph that reaches E and nothing else.
-
-    The image stream runs without a graph and H's weights ask for no gradients: the extractor's
-    step pays for the way back through the pattern stream and the fusion only.
-    """
+    """L on a batch with a graph that reaches E alone: nothing is paid for H's gradients."""
     images, live = batch
     with torch.no_grad():
-        image = network.image_stream(images)
+        seen = network.see(images)
     asked = [p for p in network.parameters() if p.requires_grad]
     try:
         network.requires_grad_(False)
-        pattern = network.pattern_stream(extractor(images))
-        return loss(network.fuse(image, pattern), live)
+        return loss(network.judge(seen, extractor(images)), live)
     finally:
         for parameter in asked:
             parameter.requires_grad_()
@@ -140,7 +128,9 @@ def _bilevel_loss(
     for images, live in meta_train:
         value = objective(adapted, images, live) / 2
         # Without create_graph the gradients are constants, and theta' no longer depends on phi.
-        gradients = torch.autograd.grad(value, list(adapted.values()), create_graph=exact)
+        gradients = torch.autograd.grad(
+            value, list(adapted.values()), create_graph=exact, materialize_grads=True
+        )
         steps = zip(adapted.items(), gradients, strict=True)
         adapted = {k: p - rates[theta[k]] * g for (k, p), g in steps}
     return objective(adapted, *batch)
@@ -149,7 +139,7 @@ def _bilevel_loss(
 def _descend(optimizer: Optimizer, value: Tensor) -> None:
     """Let the optimizer's parameters, and no others, take a step down `value`."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    gradients = torch.autograd.grad(value, parameters)
+    gradients = torch.autograd.grad(value, parameters, allow_unused=True)  # "ce" leaves the map
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     optimizer.step()

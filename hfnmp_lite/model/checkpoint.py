@@ -11,8 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 
 from hfnmp_lite.files import InputError, write_whole
-from hfnmp_lite.model.network import HFN, Detector
-from hfnmp_lite.model.patterns import build_pattern
+from hfnmp_lite.model.catalogue import build_pattern
+from hfnmp_lite.model.detector import Detector
+from hfnmp_lite.model.network import HFN
+from hfnmp_lite.model.trunk import Trunk
 
 FORMAT = "1"
 
@@ -119,9 +121,8 @@ def load_trunk_weights(network: HFN, path: str | Path) -> None:
         else:
             weights = torch.load(path, map_location="cpu", weights_only=True)
         weights = {k: v for k, v in weights.items() if not k.startswith("fc.")}
-        for stream in (network.image_stream, network.pattern_stream):
-            if stream is not None:
-                stream.trunk.load_state_dict(weights)
+        for trunk in (m for m in network.modules() if isinstance(m, Trunk)):
+            trunk.load_state_dict(weights)
     except Exception as error:  # torch.load raises many kinds on a damaged file
         raise InputError(
             f"{path}: holds no weights of the trunk '{network.settings['trunk']}' "

@@ -26,21 +26,21 @@ class Pyramid(NamedTuple):
 class Stream(nn.Module):
     """A trunk, its lateral 1x1 convs and two more halvings (*released code*).
 
-    Shapes: (N, 3, H, W) -> Pyramid of `width` channels. With `normalise`, the input, in [0, 1], is
-    normalised by the mean and deviation of ImageNet. Raises ValueError for sides that are no
-    multiple of 32.
+    Shapes: (N, channels, H, W) -> Pyramid of `width` channels. With `normalise`, every three
+    channels of the input, in [0, 1], are normalised by the mean and deviation of ImageNet. Raises
+    ValueError for other channels and for sides that are no multiple of 32.
     """
 
-    def __init__(self, trunk: str, width: int, normalise: bool) -> None:
+    def __init__(self, trunk: str, width: int, normalise: bool, channels: int = 3) -> None:
         super().__init__()
-        self.trunk = Trunk(trunk)
+        self.trunk = Trunk(trunk, channels)
         c3, c4, c5 = self.trunk.channels
         self.lateral3 = nn.Conv2d(c3, width, 1)
         self.lateral4 = nn.Conv2d(c4, width, 1)
         self.lateral5 = nn.Conv2d(c5, width, 1)
         self.conv6 = nn.Conv2d(c5, width, 3, stride=2, padding=1)
         self.conv7 = nn.Conv2d(width, width, 3, stride=2, padding=1)
-        self.normalise = normalise
+        self.normalise, self.channels = normalise, channels
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
@@ -52,13 +52,15 @@ class Stream(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Pyramid:
-        if x.ndim != 4 or x.shape[1] != 3 or not x.numel() or x.shape[2] % 32 or x.shape[3] % 32:
+        fits = x.ndim == 4 and x.shape[1] == self.channels and x.numel()
+        if not fits or x.shape[2] % 32 or x.shape[3] % 32:
             raise ValueError(
-                f"images have shape {tuple(x.shape)}; expected (N, 3, H, W) with sides that are "
-                "multiples of 32: resize them"
+                f"images have shape {tuple(x.shape)}; expected (N, {self.channels}, H, W) with "
+                "sides that are multiples of 32: resize them"
             )
         if self.normalise:
-            x = (x - self.mean) / self.std
+            k = self.channels // 3
+            x = (x - self.mean.repeat(k, 1, 1)) / self.std.repeat(k, 1, 1)
         c3, c4, c5 = self.trunk(x)
         p7 = self.conv7(torch.relu(self.conv6(c5)))
         return Pyramid(self.lateral3(c3), self.lateral4(c4), self.lateral5(c5), p7)
@@ -72,18 +74,23 @@ class HierarchicalFusion(nn.Module):
     see the same input and averages them; they are linear, so one conv with the averaged weights
     gives the same output.
 
-    Shapes: one or two Pyramids -> p3 (N, C, H/8, W/8), p7 (N, C, H/128, W/128).
+    Shapes: one or two Pyramids -> p3 (N, C, H/8, W/8), p7 (N, C, H/128, W/128). With `top` (*our
+    ablation*) the fusion ends where it begins, and p5 stands for p3.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, top: bool = False) -> None:
         super().__init__()
-        self.smooth4 = nn.Conv2d(width, width, 3, padding=1)
-        self.smooth3 = nn.Conv2d(width, width, 3, padding=1)
+        self.top = top
+        if not top:
+            self.smooth4 = nn.Conv2d(width, width, 3, padding=1)
+            self.smooth3 = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, image: Pyramid, pattern: Pyramid | None) -> tuple[Tensor, Tensor]:
         fused = image
         if pattern is not None:
             fused = Pyramid(*((a + b) / 2 for a, b in zip(image, pattern, strict=True)))
+        if self.top:
+            return fused.f5, fused.p7
         p4 = self.smooth4(interpolate(fused.f5, size=fused.f4.shape[2:]) + fused.f4)
         p3 = self.smooth3(interpolate(p4, size=fused.f3.shape[2:]) + fused.f3)
         return p3, fused.p7

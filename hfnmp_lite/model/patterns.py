@@ -1,12 +1,10 @@
-"""Patterns: what feeds the second stream. The learned one is here, the handcrafted ones beside."""
+"""The Meta Pattern: the small network that learns what feeds the second stream."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from torch import Tensor, nn
-
-from hfnmp_lite.model.lbp import LocalBinaryPattern
 
 
 class MetaPatternExtractor(nn.Module):
@@ -32,18 +30,3 @@ class MetaPatternExtractor(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.encoder(images)
-
-
-PATTERNS = {pattern.name: pattern for pattern in (MetaPatternExtractor, LocalBinaryPattern)}
-
-
-def build_pattern(name: str, **settings: object) -> nn.Module | None:
-    """Build the pattern of that name, or None for "rgb", which has no second stream.
-
-    Raises ValueError for an unknown name or settings that the pattern does not take.
-    """
-    if name == "rgb":
-        return None
-    if name not in PATTERNS:
-        raise ValueError(f"pattern '{name}' is unknown; expected one of {('rgb', *PATTERNS)}")
-    return PATTERNS[name](**settings)

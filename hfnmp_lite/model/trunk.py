@@ -37,11 +37,11 @@ class Trunk(nn.Module):
     "lite" has a ResNet's stem and four stages of one block, 16-32-64-128 channels (*our choice*);
     "resnet18" and "resnet50" are torchvision's, with its parameter names, not pretrained.
 
-    Shapes: (N, 3, H, W) -> c3 (N, C3, H/8, W/8), c4 (N, C4, H/16, W/16), c5 (N, C5, H/32, W/32);
-    `channels` holds (C3, C4, C5). Raises ValueError for an unknown name.
+    Shapes: (N, channels_in, H, W) -> c3, c4, c5 at strides 8, 16, 32, with the channels that
+    `channels` lists. Raises ValueError for an unknown name.
     """
 
-    def __init__(self, name: str = "lite") -> None:
+    def __init__(self, name: str = "lite", channels_in: int = 3) -> None:
         super().__init__()
         if name not in TRUNKS:
             raise ValueError(f"trunk '{name}' is unknown; expected one of {TRUNKS}")
@@ -53,8 +53,10 @@ class Trunk(nn.Module):
             full = getattr(resnet, name)(weights=None)
             for part in ("conv1", "bn1", "maxpool", "layer1", "layer2", "layer3", "layer4"):
                 setattr(self, part, getattr(full, part))
+            if channels_in != 3:
+                self.conv1 = nn.Conv2d(channels_in, 64, 7, stride=2, padding=3, bias=False)
             return
-        self.conv1 = nn.Conv2d(3, 16, 7, stride=2, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(channels_in, 16, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = nn.Sequential(Block(16, 16))

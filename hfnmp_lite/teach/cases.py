@@ -12,8 +12,8 @@ import torch
 from hfnmp_lite.data.loaders import load_frame, to_batch
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.evaluate.scoring import Scored
+from hfnmp_lite.model.detector import Detector
 from hfnmp_lite.model.lbp import LocalBinaryPattern
-from hfnmp_lite.model.network import Detector
 from hfnmp_lite.teach import figures
 
 

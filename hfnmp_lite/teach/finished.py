@@ -13,7 +13,7 @@ from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.evaluate.scoring import COLUMNS, Scored, as_arrays
 from hfnmp_lite.experiments.run import SHIPPED, read_metrics
 from hfnmp_lite.files import InputError
-from hfnmp_lite.model.network import Detector
+from hfnmp_lite.model.detector import Detector
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import write_whole
-from hfnmp_lite.model.network import Detector
+from hfnmp_lite.model.detector import Detector
 from hfnmp_lite.teach import figures, pictures
 from hfnmp_lite.teach.cases import kind, kinds
 from hfnmp_lite.teach.finished import Run, read_run

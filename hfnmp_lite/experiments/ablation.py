@@ -1,0 +1,391 @@
+"""Many runs compared: which pattern, order, stage, fusion and loss, on every domain left out.
+
+Every run learns on one thread with the same number of updates of the network that is judged, is
+chosen and given its threshold on held-out subjects of its sources, and is judged on its target
+once. A run's row is on disk as soon as the run ends.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hfnmp_lite.config import RunConfig, make_config
+from hfnmp_lite.data.presentations import Presentation
+from hfnmp_lite.data.protocols import Protocol, leave_one_out
+from hfnmp_lite.data.samples import root
+from hfnmp_lite.data.workers import default_count, pool
+from hfnmp_lite.experiments.run import SHIPPED, judge, load_data
+from hfnmp_lite.files import InputError, exclusive, write_whole
+from hfnmp_lite.provenance import peak_memory_mb, provenance
+
+FACTORS = ("pattern", "order", "stages", "fusion", "loss", "inner_steps")
+KEY = (*FACTORS, "target", "seed")
+JUDGED = (
+    *("hter", "hter_oracle", "auc", "far", "frr", "apcer", "bpcer", "acer", "eer_oracle"),
+    *("bpcer20_oracle", "live_accepted_at_apcer1_oracle", "threshold"),
+)
+CHOSEN = ("selected_iteration", "auc_sources", "hter_sources", "selected_on", "threshold_rule")
+ABOUT = (
+    *("n_presentations", "n_listed", "seconds", "peak_memory_mb", "threads", "data"),
+    *("data_sha256", "date", "commit", "versions", "hardware", "command", "config", "subjects"),
+)
+COLUMNS = (*KEY, *JUDGED, *CHOSEN, *ABOUT)
+
+Key = Callable[[Mapping[str, object]], tuple[str, ...]]
+Arm = dict[str, object]  # what an arm changes in a run's config; "pattern" at least
+MP: Arm = {"pattern": "mp", "order": "alternating", "stages": 2}
+FIRST: tuple[Arm, ...] = (
+    {"pattern": "rgb"},
+    {"pattern": "identity"},
+    {"pattern": "lbp"},
+    {"pattern": "random"},
+    {"pattern": "mp", "order": "joint", "stages": 1},
+    MP,
+)
+CORE: tuple[Arm, ...] = (
+    *FIRST,
+    {"pattern": "msr"},
+    {**MP, "stages": 1},
+    {**MP, "order": "bilevel"},
+)
+FACTOR_BY_FACTOR: tuple[Arm, ...] = (
+    {"pattern": "gradient"},
+    {**MP, "order": "bilevel-first-order"},
+    {**MP, "order": "joint"},
+    {**MP, "fusion": "late"},
+    {**MP, "fusion": "concat"},
+    {**MP, "fusion": "top"},
+    {**MP, "loss": "ce"},
+    {**MP, "inner_steps": 1},
+    {**MP, "inner_steps": 4},
+)
+GRIDS = {"core": CORE, "full": (*CORE, *FACTOR_BY_FACTOR)}
+
+
+def key_of(config: Mapping[str, object]) -> tuple[str, ...]:
+    """Return what tells a run of the table from every other."""
+    return tuple(str(config[k]) for k in KEY)
+
+
+def name_of(row: Mapping[str, object]) -> str:
+    """Name an arm by what it changes, from a row or a config: "lbp", "mp alternating 2", ..."""
+    name = str(row["pattern"])
+    if name == "mp":
+        name += f" {row['order']} {row['stages']}"
+    usual = {"fusion": "hfm", "loss": "ce+mse", "inner_steps": "2"}
+    for factor, value in usual.items():
+        if str(row[factor]) != value:
+            name += f" K={row[factor]}" if factor == "inner_steps" else f" {row[factor]}"
+    return name
+
+
+def grid(
+    preset: str,
+    domains: Sequence[str],
+    seeds: int = 5,
+    training: str = "classroom",
+    arms: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
+    recipes: Mapping[tuple[str, str], Mapping[str, object]] | None = None,
+) -> list[RunConfig]:
+    """Return the runs of a preset, the most telling first.
+
+    Parameters
+    ----------
+    preset : {"core", "full"}
+        Which arms: the patterns and orders; or those and every factor changed by itself.
+    domains : sequence of str
+        All domains of the data.
+    seeds : int
+        Seeds 0, 1, ... of every arm and target.
+    training : str
+        The preset of every run (`config.PRESETS`).
+    arms, targets : sequence of str, optional
+        Only these, arms as `name_of` names them.
+    recipes : mapping, optional
+        What a pattern changes before a target, see `experiments.search`.
+
+    Raises
+    ------
+    InputError
+        An unknown name, or no seed.
+    """
+    if preset not in GRIDS:
+        raise InputError(f"preset '{preset}' is unknown; expected one of {', '.join(GRIDS)}")
+    if seeds < 1:
+        raise InputError(f"--seeds is {seeds}; expected at least 1")
+    configs = [
+        make_config(
+            training,
+            target,
+            tuple(domains),
+            seed=seed,
+            **{**(recipes or {}).get((arm["pattern"], target), {}), **arm},
+        )
+        for arm in GRIDS[preset]
+        for target in domains
+        for seed in range(seeds)
+    ]
+    names = [name_of(c.to_dict()) for c in configs]
+    known = {"arms": tuple(dict.fromkeys(names)), "targets": tuple(domains)}
+    for what, given in (("arms", arms), ("targets", targets)):
+        if unknown := [g for g in given or () if g not in known[what]]:
+            raise InputError(
+                f"--{what} names '{unknown[0]}'; expected some of: {', '.join(known[what])}"
+            )
+
+    def urgency(named: tuple[str, RunConfig]) -> tuple[int | bool, ...]:
+        arm, seed = known["arms"].index(named[0]), named[1].seed
+        # the first arms at three seeds, the other core arms, two more seeds, then the rest
+        return arm >= len(CORE), seed > 2, arm >= len(FIRST) and seed < 3, seed, arm
+
+    return [
+        config
+        for name, config in sorted(zip(names, configs, strict=True), key=urgency)
+        if name in (arms or names) and config.target in (targets or domains)
+    ]
+
+
+def ablate(
+    configs: Sequence[RunConfig],
+    out: Path,
+    manifest: str | Path | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> list[str]:
+    """Do the runs that `out` does not hold yet; returns what went wrong, a line for each run.
+
+    Interrupt it and call it again: it goes on. Two at a time on one file refuse each other.
+
+    Parameters
+    ----------
+    configs : sequence of RunConfig
+        What to run.
+    out : Path
+        CSV with `COLUMNS`, written whole after every run.
+    manifest : path, optional
+        The data; the shipped samples where None.
+    workers : int, optional
+        Processes of one thread each; by default one a processor.
+
+    Raises
+    ------
+    InputError
+        `out` is no such table, is of another version, or holds rows of other data or of other
+        settings; it is in use; the data cannot be used.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers is {workers}; expected at least 1")
+    presentations = load_data(manifest)
+    for config in configs:  # every refusal before the first second of work
+        protocol_of(config, presentations)
+    data = data_identity(manifest)
+    about = {k: v if isinstance(v, str) else json.dumps(v) for k, v in provenance().items()}
+    about |= {**data, "command": shlex.join(["hfnmp", *sys.argv[1:]])}
+    with exclusive(out):
+        rows = read_rows(out) if out.exists() else []
+        waiting = still_to_do(configs, rows, data, out)
+        jobs = [(config, manifest, (config.target,)) for config in waiting]
+        problems = []
+
+        def keep(done: list[dict[str, object]]) -> None:
+            rows.extend({**about, **row} for row in done)
+            write_rows(out, rows)
+
+        run_all(jobs, workers, keep, problems, progress, done=len(configs) - len(waiting))
+    return problems
+
+
+def run_all(
+    jobs: Sequence[tuple[RunConfig, str | Path | None, tuple[str, ...]]],
+    workers: int | None,
+    keep: Callable[[list[dict[str, object]]], None],
+    problems: list[str],
+    progress: bool = True,
+    done: int = 0,
+) -> None:
+    """Run `learn_and_judge` on every job in worker processes; `keep` gets each job's rows."""
+    if not jobs:
+        return
+    count = min(workers or default_count(), len(jobs))
+    with (
+        pool(count) as submit,
+        tqdm(total=done + len(jobs), initial=done, unit="run", disable=not progress) as bar,
+    ):
+        try:
+            for outcome in submit(learn_and_judge, jobs):
+                if isinstance(outcome, str):
+                    problems.append(outcome)
+                    tqdm.write(outcome)
+                else:
+                    keep(outcome)
+                bar.update()
+        except BrokenProcessPool:
+            raise InputError(
+                "a worker process was ended from outside, for want of memory perhaps; finished "
+                "runs are kept: give fewer --workers and run the same command again"
+            ) from None
+
+
+def protocol_of(config: RunConfig, presentations: Sequence[Presentation]) -> Protocol:
+    """Split the data as the run will; raises InputError where it cannot."""
+    return leave_one_out(
+        presentations, config.target, config.sources, config.validation_fraction, config.seed
+    )
+
+
+def learn_and_judge(
+    config: RunConfig, manifest: str | Path | None, judged: tuple[str, ...]
+) -> list[dict[str, object]] | str:
+    """Do one run on one thread and judge it on domains: a row for each, or what went wrong."""
+    import torch
+
+    from hfnmp_lite.evaluate.scoring import score_presentations
+    from hfnmp_lite.learn.fit import SELECTION, THRESHOLD_RULE, fit
+
+    torch.set_num_threads(1)
+    try:
+        started = time.perf_counter()
+        presentations = load_data(manifest)
+        protocol = protocol_of(config, presentations)
+        with tempfile.TemporaryDirectory() as folder:
+            detector = fit(
+                config, protocol.training, protocol.validation, Path(folder), progress=False
+            )
+        rows = []
+        for domain in judged:
+            scored = score_presentations(
+                detector, [p for p in presentations if p.domain == domain], config.size
+            )
+            verdict = judge(scored, detector.threshold)
+            row = {name: getattr(config, name) for name in FACTORS} | {
+                "target": domain,
+                "seed": config.seed,
+                **{k: verdict[k] for k in (*JUDGED, "n_presentations", "n_listed")},
+                "apcer": json.dumps(verdict["apcer"]),
+                "selected_iteration": detector.validation["iteration"],
+                "auc_sources": detector.validation["auc"],
+                "hter_sources": detector.validation["hter"],
+                "selected_on": SELECTION,
+                "threshold_rule": THRESHOLD_RULE,
+                "seconds": round(time.perf_counter() - started, 1),
+                "peak_memory_mb": peak_memory_mb(),
+                "threads": torch.get_num_threads(),
+                "config": json.dumps(config.to_dict()),
+                "subjects": json.dumps(tally(scored, detector.threshold)),
+            }
+            rows.append(row)
+        return rows
+    except (InputError, FloatingPointError, OSError) as error:
+        return f"{name_of(config.to_dict())}, {config.target}, seed {config.seed}: {error}"
+
+
+def tally(scored: Iterable[object], threshold: float) -> dict[str, list[int]]:
+    """Count by subject: [live rejected, live, attacks accepted, attacks]; no score is an error."""
+    counts: dict[str, list[int]] = {}
+    for s in scored:
+        count = counts.setdefault(s.subject, [0, 0, 0, 0])
+        accepted = s.score >= threshold  # False where there is no score (NaN)
+        wrong = not accepted if s.live else accepted or s.score != s.score
+        count[0 if s.live else 2] += int(wrong)
+        count[1 if s.live else 3] += 1
+    return counts
+
+
+def data_identity(manifest: str | Path | None) -> dict[str, str]:
+    """Name the data and fix their content by the manifest's checksum."""
+    path = root() / "manifest.csv" if manifest is None else Path(manifest)
+    return {
+        "data": SHIPPED if manifest is None else str(manifest),
+        "data_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+
+
+def still_to_do(
+    configs: Sequence[RunConfig],
+    rows: Sequence[Mapping[str, str]],
+    data: Mapping[str, str],
+    out: Path,
+    key: Key = key_of,
+) -> list[RunConfig]:
+    """Leave out the runs that `out` holds; refuse rows that may not stand beside the new ones."""
+    for row in rows:
+        if row["data_sha256"] != data["data_sha256"]:
+            raise InputError(
+                f"{out}: holds runs on other data ({row['data']}); give --out another file, or "
+                "--manifest those data"
+            )
+    begun = [json.loads(row["config"]) for row in rows]
+    held = {key({**c, "target": r["target"]}): c for c, r in zip(begun, rows, strict=True)}
+    waiting = []
+    for config in configs:
+        asked = config.to_dict()
+        other = held.get(key(asked))
+        if other is None:
+            waiting.append(config)
+        elif asked != other:
+            differ = sorted(k for k in {*asked, *other} if asked.get(k) != other.get(k))
+            raise InputError(
+                f"{out}: holds {name_of(asked)} on '{config.target}' with other settings "
+                f"({', '.join(differ)}), of another version or --training; give --out another file"
+            )
+    return waiting
+
+
+def read_rows(path: Path, key: Key = key_of) -> list[dict[str, str]]:
+    """Read the table that `ablate` wrote, in order.
+
+    Raises
+    ------
+    InputError
+        It is missing, damaged, of another version, or holds a run twice.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            header = tuple(reader.fieldnames or ())
+            if header != COLUMNS:
+                missing = [c for c in COLUMNS if c not in header] or "none, but in another order"
+                raise InputError(
+                    f"{path}: is not a results table of this version of hfnmp ablate (columns "
+                    f"missing: {missing}); give --out another file"
+                )
+            rows = list(reader)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; hfnmp ablate --out writes it") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as a results table ({error})") from None
+    seen: set[tuple[str, ...]] = set()
+    for line, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise InputError(f"{path}, row {line}: is cut off or too long; remove it")
+        try:
+            float(row["hter"]), float(row["auc"]), int(row["seed"]), json.loads(row["subjects"])
+            found = key({**row, **json.loads(row["config"]), "target": row["target"]})
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}, row {line}: is damaged ({error}); remove it") from None
+        if found in seen:
+            raise InputError(f"{path}, row {line}: {name_of(row)} stands there twice; remove one")
+        seen.add(found)
+    return rows
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write the table, whole or not at all."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())
