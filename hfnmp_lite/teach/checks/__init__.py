@@ -1,0 +1,22 @@
+"""Checks of the course's exercises: did I get it right, and if not, why not?
+
+`check_<name>(fn)` calls a student's function on small cases and returns a `Verdict`, which a
+notebook shows as a green or red note. A check never raises and never stops "Run All". Expected
+values are worked out by hand or in plain Python, never with the code that the exercise leads to.
+"""
+
+from hfnmp_lite.teach.checks.start import (
+    check_count_kinds,
+    check_error_rates,
+    check_live_score,
+    check_to_batch,
+)
+from hfnmp_lite.teach.checks.verdict import Verdict
+
+__all__ = [
+    "Verdict",
+    "check_count_kinds",
+    "check_error_rates",
+    "check_live_score",
+    "check_to_batch",
+]
