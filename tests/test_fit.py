@@ -4,9 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from hfnmp_lite import LocalBinaryPattern, MetaPatternExtractor
 from hfnmp_lite.config import (
+    FUSION_NAMES,
+    LBP_METHODS,
     LEARNED,
+    LOSS_NAMES,
     META_ORDERS,
     ORDER_NAMES,
     PATTERN_NAMES,
@@ -20,8 +25,10 @@ from hfnmp_lite.data.protocols import leave_one_out
 from hfnmp_lite.files import InputError
 from hfnmp_lite.learn import fit as fit_module
 from hfnmp_lite.learn.fit import fit
+from hfnmp_lite.learn.losses import LOSSES
 from hfnmp_lite.learn.meta_step import ORDERS
-from hfnmp_lite.model.catalogue import PATTERNS
+from hfnmp_lite.model.catalogue import PATTERNS, build_pattern
+from hfnmp_lite.model.network import FUSIONS
 
 DOMAINS = ("handheld", "mixed", "phone", "webcam")
 
@@ -130,6 +137,7 @@ def test_the_frozen_extractor_stays_as_it_was(protocol, tmp_path, monkeypatch):
     [
         *[("rgb", "joint", 1), ("lbp", "joint", 1), ("mp", "joint", 1), ("mp", "joint", 2)],
         *[("mp", "alternating", 1), ("mp", "bilevel", 2), ("mp", "bilevel-first-order", 1)],
+        *[(name, "joint", 1) for name in ("identity", "random", "msr", "gradient")],
     ],
 )
 def test_every_other_kind_of_run(protocol, tmp_path, pattern, order, stages):
@@ -138,6 +146,46 @@ def test_every_other_kind_of_run(protocol, tmp_path, pattern, order, stages):
     assert detector.threshold is not None
     assert (detector.extractor is None) == (pattern == "rgb")
     assert RunConfig.from_dict(detector.config) == config
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *[{"fusion": f, "pattern": p} for f in ("late", "concat", "top") for p in ("mp", "lbp")],
+        *[{"loss": "ce"}, {"loss": "ce", "pattern": "rgb"}, {"loss": "ce", "fusion": "late"}],
+        {"pattern": "lbp", "lbp_points": 4, "lbp_radius": 2.0, "lbp_method": "uniform"},
+    ],
+)
+def test_every_fusion_loss_and_variant(protocol, tmp_path, changes):
+    config = smoke(**changes)
+    detector = learn(config, protocol, tmp_path / "run")
+    assert detector.network.settings["fusion"] == config.fusion
+    assert detector.network.settings["map_in_score"] == (config.loss != "ce")
+    if config.pattern == "lbp":
+        assert detector.extractor.settings == config.pattern_settings
+
+
+def test_a_random_extractor_settles_on_the_training_images_and_stays(protocol, tmp_path):
+    detector = learn(smoke(pattern="random"), protocol, tmp_path / "a")
+    again = learn(smoke(pattern="random"), protocol, tmp_path / "b")
+    for name, value in detector.extractor.state_dict().items():
+        assert torch.equal(value, again.extractor.state_dict()[name])
+    fresh = fit_module.seeded(0, build_pattern, "random").state_dict()
+    for name, value in detector.extractor.state_dict().items():
+        learned_from_data = "running" in name or "num_batches" in name
+        assert torch.equal(value, fresh[name]) != learned_from_data, name
+
+
+def test_snapshots_hold_the_extractor_at_every_look(protocol, tmp_path):
+    config = smoke(extractor_iterations=4)
+    learn(config, protocol, tmp_path / "run")
+    snapshots = load_file(tmp_path / "run" / "snapshots.safetensors")
+    assert {name.split("/")[0] for name in snapshots} == {"2", "4"}
+    one = {k.split("/")[1]: v for k, v in snapshots.items() if k.startswith("2/")}
+    MetaPatternExtractor().load_state_dict(one)
+    assert not torch.equal(snapshots["2/encoder.0.weight"], snapshots["4/encoder.0.weight"])
+    learn(smoke(pattern="random"), protocol, tmp_path / "random")
+    assert not (tmp_path / "random" / "snapshots.safetensors").exists()
 
 
 def test_an_exploding_loss_ends_the_run_with_one_line(protocol, tmp_path):
@@ -171,6 +219,9 @@ def test_one_iteration_of_the_paper_preset(protocol, tmp_path):
 
 def test_names_agree_with_the_model():
     assert META_ORDERS == ORDERS
+    assert set(FUSION_NAMES) == set(FUSIONS)
+    assert set(LOSS_NAMES) == set(LOSSES)
+    assert LBP_METHODS == LocalBinaryPattern.METHODS
     assert set(PATTERN_NAMES) == {"rgb", *PATTERNS}
     assert all(any(p.requires_grad for p in PATTERNS[n]().parameters()) for n in LEARNED)
     for preset in PRESETS:
@@ -187,6 +238,13 @@ def test_names_agree_with_the_model():
         ({"pattern": "sift"}, "unknown"),
         ({"pattern": "lbp", "order": "alternating"}, "no parameters"),
         ({"inner_steps": 0}, "at least 1"),
+        ({"fusion": "sum"}, "unknown"),
+        ({"loss": "mse"}, "unknown"),
+        ({"pattern": "rgb", "fusion": "late"}, "nothing to fuse"),
+        ({"pattern": "rgb", "lbp_points": 4}, "add --pattern lbp"),
+        ({"pattern": "lbp", "lbp_points": 0}, "1 to 24"),
+        ({"pattern": "lbp", "lbp_radius": float("nan")}, "radius"),
+        ({"pattern": "lbp", "lbp_method": "var"}, "unknown"),
         ({"size": 100}, "multiple of 32"),
         ({"domains": ("webcam", "phone")}, "at least 2 source domains"),
         ({"domains": ("webcam",), "order": "joint"}, "at least one source"),
