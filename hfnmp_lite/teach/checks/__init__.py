@@ -5,6 +5,12 @@ notebook shows as a green or red note. A check never raises and never stops "Run
 values are worked out by hand or in plain Python, never with the code that the exercise leads to.
 """
 
+from hfnmp_lite.teach.checks.judging import (
+    check_best_in_hindsight,
+    check_draw_subjects,
+    check_eer_threshold,
+    check_iso_rates,
+)
 from hfnmp_lite.teach.checks.start import (
     check_count_kinds,
     check_error_rates,
@@ -15,8 +21,12 @@ from hfnmp_lite.teach.checks.verdict import Verdict
 
 __all__ = [
     "Verdict",
+    "check_best_in_hindsight",
     "check_count_kinds",
+    "check_draw_subjects",
+    "check_eer_threshold",
     "check_error_rates",
+    "check_iso_rates",
     "check_live_score",
     "check_to_batch",
 ]
