@@ -14,13 +14,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from hfnmp_lite.data.archive import read_bytes
 from hfnmp_lite.data.images import MAX_PIXELS
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError
 
 
 def load_frame(path: Path, size: int) -> np.ndarray:
-    """Decode one frame and resize it to a square: uint8 (size, size, 3), RGB.
+    """Decode one frame, a file or in a zip, and resize it: uint8 (size, size, 3), RGB.
 
     Raises
     ------
@@ -28,7 +29,7 @@ def load_frame(path: Path, size: int) -> np.ndarray:
         The file is missing, cannot be decoded, or declares more than `images.MAX_PIXELS`.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as header:
             width, height = header.size  # read before any pixel is decoded
     except OSError as error:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from hfnmp_lite.data.archive import is_there
 from hfnmp_lite.files import InputError, write_whole
 
 MANIFEST_COLUMNS = (
@@ -27,6 +28,10 @@ MANIFEST_COLUMNS = (
     "parameters",
 )
 REQUIRED_COLUMNS = ("path", "domain", "subject", "presentation", "live", "attack_type")
+# What real data may say besides: the folder that paths are relative to, where it is not the
+# manifest's own; the official partition; why a listed presentation has no frame.
+REAL_COLUMNS = (*MANIFEST_COLUMNS, "root", "partition", "failure")
+VIDEO_SUFFIXES = frozenset(".avi .mov .mp4 .m4v .mkv .webm .mpg .mpeg .wmv".split())
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,11 @@ class Presentation:
     instrument : str or None
         What the attack was made with, where known.
     frames : tuple of Path
-        Image files, absolute.
+        Image files, absolute; one in a zip as `archive.zip/12.png`. Empty where none could be had.
+    partition : str or None
+        "train", "dev" or "test" of the data set's own division, where it has one.
+    failure : str or None
+        Why there are no frames: a failure to acquire, which counts as an error.
     """
 
     id: str
@@ -56,6 +65,8 @@ class Presentation:
     attack_type: str | None
     instrument: str | None
     frames: tuple[Path, ...]
+    partition: str | None = None
+    failure: str | None = None
 
 
 def read_manifest(path: str | Path) -> list[Presentation]:
@@ -65,23 +76,18 @@ def read_manifest(path: str | Path) -> list[Presentation]:
     ------
     InputError
         The file is missing or is not such a table; a column, label or path is wrong; a row is a
-        duplicate; a presentation contradicts itself. The message names the line.
+        duplicate, or a video; a presentation contradicts itself. The message names the line.
     """
     path = Path(path)
     folder = path.resolve().parent
     rows: dict[str, list[tuple[int, Mapping[str, str]]]] = {}
-    seen: dict[str, int] = {}
-    for line, row in _rows(path):
-        _check_row(path, line, row)
-        if row["path"] in seen:
+    for line, row in read_rows(path):
+        if not row.get("failure") and PurePosixPath(row["path"]).suffix.lower() in VIDEO_SUFFIXES:
             raise InputError(
-                f"{path}, line {line}: '{row['path']}' stands on line {seen[row['path']]} already; "
-                "every frame is listed once: remove one of the two"
+                f"{path}, line {line}: '{row['path']}' is a video; make frames of it first: "
+                f"hfnmp data prepare {path}"
             )
-        seen[row["path"]] = line
         rows.setdefault(row["presentation"], []).append((line, row))
-    if not rows:
-        raise InputError(f"{path}: holds no rows; expected one row for each frame")
     presentations = [_presentation(path, folder, key, group) for key, group in rows.items()]
     homes: dict[str, str] = {}
     for p in presentations:
@@ -91,6 +97,31 @@ def read_manifest(path: str | Path) -> list[Presentation]:
                 f"'{p.domain}'; a subject belongs to one domain: give the two people two names"
             )
     return presentations
+
+
+def read_rows(path: str | Path) -> list[tuple[int, Mapping[str, str]]]:
+    """Read a manifest's rows with their line numbers, each checked by itself; at least one.
+
+    Raises
+    ------
+    InputError
+        As `read_manifest`, but for what takes more than one row to see.
+    """
+    path = Path(path)
+    rows, seen = [], {}
+    for line, row in _rows(path):
+        _check_row(path, line, row)
+        place = (row.get("root", ""), row["path"])
+        if place in seen:
+            raise InputError(
+                f"{path}, line {line}: '{row['path']}' stands on line {seen[place]} already; "
+                "every frame is listed once: remove one of the two"
+            )
+        seen[place] = line
+        rows.append((line, row))
+    if not rows:
+        raise InputError(f"{path}: holds no rows; expected one row for each frame")
+    return rows
 
 
 def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, str]]]:
@@ -134,6 +165,9 @@ def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:
         raise InputError(
             f"{where}: path '{row['path']}' leaves the manifest's folder; paths are relative to it"
         )
+    root = row.get("root", "")
+    if root and (not Path(root).is_absolute() or ".." in Path(root).parts or "\0" in root):
+        raise InputError(f"{where}: root '{root}' is no absolute path; give the data's folder")
 
 
 def _presentation(
@@ -154,14 +188,24 @@ def _presentation(
         live=first["live"] == "1",
         attack_type=first["attack_type"] or None,
         instrument=first.get("instrument") or None,
-        frames=tuple(folder / row["path"] for _, row in group),
+        frames=tuple(
+            (Path(row["root"]) if row.get("root") else folder) / row["path"]
+            for _, row in group
+            if not row.get("failure")
+        ),
+        partition=first.get("partition") or None,
+        failure=first.get("failure") or None,
     )
 
 
-def write_manifest(path: str | Path, rows: Iterable[Mapping[str, object]]) -> None:
-    """Write rows with the columns `MANIFEST_COLUMNS` as a CSV manifest, whole or not at all."""
+def write_manifest(
+    path: str | Path,
+    rows: Iterable[Mapping[str, object]],
+    columns: Sequence[str] = MANIFEST_COLUMNS,
+) -> None:
+    """Write rows as a CSV manifest, whole or not at all; what a row leaves out stays empty."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, MANIFEST_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_whole(path, text.getvalue())
@@ -169,7 +213,7 @@ def write_manifest(path: str | Path, rows: Iterable[Mapping[str, object]]) -> No
 
 def missing_frames(presentations: Iterable[Presentation]) -> list[Path]:
     """Return the frames that are not there, so that a job can say so before it starts."""
-    return [frame for p in presentations for frame in p.frames if not frame.is_file()]
+    return [frame for p in presentations for frame in p.frames if not is_there(frame)]
 
 
 def split_subjects(
