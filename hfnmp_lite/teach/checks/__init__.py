@@ -5,6 +5,13 @@ notebook shows as a green or red note. A check never raises and never stops "Run
 values are worked out by hand or in plain Python, never with the code that the exercise leads to.
 """
 
+from hfnmp_lite.teach.checks.cues import (
+    check_apparent_frequency,
+    check_cue_change,
+    check_peak_frequency,
+    check_pitch_in_pixels,
+    check_shift,
+)
 from hfnmp_lite.teach.checks.judging import (
     check_best_in_hindsight,
     check_draw_subjects,
@@ -21,12 +28,17 @@ from hfnmp_lite.teach.checks.verdict import Verdict
 
 __all__ = [
     "Verdict",
+    "check_apparent_frequency",
     "check_best_in_hindsight",
     "check_count_kinds",
+    "check_cue_change",
     "check_draw_subjects",
     "check_eer_threshold",
     "check_error_rates",
     "check_iso_rates",
     "check_live_score",
+    "check_peak_frequency",
+    "check_pitch_in_pixels",
+    "check_shift",
     "check_to_batch",
 ]
