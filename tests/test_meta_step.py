@@ -4,14 +4,14 @@ import copy
 
 import pytest
 import torch
-from released import (
+
+from hfnmp_lite import HFN, MetaPatternExtractor, meta_step, presentation_loss
+from hfnmp_lite.experiments.released import (
     ReleasedExtractor,
     ReleasedNetwork,
     copy_ours,
     released_iteration,
 )
-
-from hfnmp_lite import HFN, MetaPatternExtractor, meta_step, presentation_loss
 from hfnmp_lite.learn.meta_step import ORDERS
 
 SIZE = 32

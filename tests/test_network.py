@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from released import ReleasedNetwork, copy_ours, released_loss
 
 from hfnmp_lite import HFN, Detector, LocalBinaryPattern, MetaPatternExtractor, presentation_loss
+from hfnmp_lite.experiments.released import ReleasedNetwork, copy_ours, released_loss
 from hfnmp_lite.model.trunk import Block
 
 
