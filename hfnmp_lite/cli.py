@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import json
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hfnmp_lite import __version__
 from hfnmp_lite.config import (
+    ACCELERATORS,
     FUSION_NAMES,
     LBP_METHODS,
     LOSS_NAMES,
     ORDER_NAMES,
     PATTERN_NAMES,
+    PRECISIONS,
     PRESETS,
+    Machine,
+    RunConfig,
 )
 from hfnmp_lite.files import InputError
 
@@ -36,11 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         print(f"hfnmp: {where}{error.strerror or error}; nothing was half-written", file=sys.stderr)
     except KeyboardInterrupt:
-        hint = "; hfnmp train --resume goes on from the last checkpoint"
-        print(
-            f"\nhfnmp: interrupted{hint if given.command == 'train' else ''}",
-            file=sys.stderr,
-        )
+        hints = {
+            "train": "; hfnmp train --resume goes on from the last checkpoint",
+            "ablate": "; finished runs are kept, and the same command goes on",
+        }
+        print(f"\nhfnmp: interrupted{hints.get(given.command, '')}", file=sys.stderr)
         return 130
     return 2
 
@@ -76,6 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_samples(add("samples", _samples, "build or verify a simulated sample benchmark"))
     _add_train(add("train", _train, "learn on all domains but one and judge on that one"))
+
+    _add_ablate(add("ablate", _ablate, "run a grid of patterns, orders and seeds, and compare"))
 
     evaluate = add("evaluate", _evaluate, "score the target of a finished run once more")
     evaluate.add_argument("run", type=Path, metavar="RUN_DIR")
@@ -117,11 +125,40 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--preset", choices=PRESETS, default="classroom")
     train.add_argument("--trunk-weights", metavar="FILE", help="start a ResNet trunk from these")
+    machine = train.add_argument_group("what it computes on")
+    machine.add_argument("--accelerator", choices=ACCELERATORS, help="default: a GPU if there is")
+    machine.add_argument("--devices", type=int, metavar="N", help="processes, or GPUs (default: 1)")
+    machine.add_argument("--nodes", type=int, metavar="N", help="machines (default: 1)")
+    machine.add_argument(
+        "--strategy", choices=("ddp",), help="how processes share a run: there is one way"
+    )
+    machine.add_argument("--precision", choices=PRECISIONS, help="default: 32-true")
+    machine.add_argument("--compile", action="store_true", help="torch.compile the network")
+    machine.add_argument("--sync-batch-norm", action="store_true", help="over all GPUs")
+    train.add_argument("--tensorboard", action="store_true", help="write the log for it, too")
     train.add_argument("--manifest", type=Path, metavar="FILE", help="default: the shipped samples")
     train.add_argument("--out", type=Path, metavar="RUN_DIR", help="default: under runs/")
     train.add_argument(
         "--resume", action="store_true", help="go on with an interrupted run; --out names it"
     )
+
+
+def _add_ablate(ablate: argparse.ArgumentParser) -> None:
+    ablate.add_argument("--out", type=Path, required=True, metavar="FILE.csv")
+    ablate.add_argument("--preset", choices=("core", "full"), default="core", help="which arms")
+    ablate.add_argument("--workers", type=int, metavar="N", help="default: one a processor")
+    ablate.add_argument("--seeds", type=int, default=5, metavar="N", help="of each arm, default: 5")
+    ablate.add_argument("--arms", type=_names, metavar="A,B", help='such as "lbp,mp alternating 2"')
+    ablate.add_argument("--targets", type=_names, metavar="A,B", help="default: every domain")
+    ablate.add_argument("--training", choices=PRESETS, default="classroom", help="of every run")
+    ablate.add_argument(
+        "--manifest", type=Path, metavar="FILE", help="default: the shipped samples"
+    )
+    ablate.add_argument("--report", action="store_true", help="run nothing: compare what is there")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _demo(given: argparse.Namespace) -> None:
@@ -157,12 +194,15 @@ def _samples(given: argparse.Namespace) -> int | None:
 def _train(given: argparse.Namespace) -> None:
     from hfnmp_lite.config import make_config
     from hfnmp_lite.data.protocols import domains_of
-    from hfnmp_lite.experiments.run import begun, load_data, run
+    from hfnmp_lite.experiments.run import begun, load_data
 
+    names = ("accelerator", "devices", "nodes", "precision", "compile", "sync_batch_norm")
+    asked = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     if given.resume and given.out is not None and given.target is None:
-        config, manifest = begun(given.out)
-        print_summary(run(config, given.out, manifest, resume=True))
-        print(f"\nThe run: {given.out}")
+        config, manifest, machine = begun(given.out)
+        _show_run(
+            config, given.out, manifest, True, Machine(**{**machine, **asked}), given.tensorboard
+        )
         return
     if given.target is None:
         raise InputError("--target is missing; name the domain to leave out, for example webcam")
@@ -184,8 +224,71 @@ def _train(given: argparse.Namespace) -> None:
     )
     name = f"{config.target}-{config.pattern}-{config.order}-{config.stages}-seed{config.seed}"
     folder = given.out or Path("runs") / name
-    print_summary(run(config, folder, given.manifest, given.resume))
-    print(f"\nThe run: {folder}")
+    _show_run(config, folder, given.manifest, given.resume, Machine(**asked), given.tensorboard)
+
+
+def _show_run(
+    config: RunConfig,
+    folder: Path,
+    manifest: str | Path | None,
+    resume: bool,
+    machine: Machine,
+    tensorboard: bool,
+) -> None:
+    from hfnmp_lite.experiments.run import is_first, run
+
+    summary = run(config, folder, manifest, resume, machine=machine, tensorboard=tensorboard)
+    if is_first():
+        print_summary(summary)
+        print(f"\nThe run: {folder}")
+
+
+def _ablate(given: argparse.Namespace) -> int:
+    if given.out.suffix != ".csv":
+        raise InputError(f"--out is {given.out}; expected a name that ends in .csv")
+    problems = [] if given.report else _run_grid(given)
+    if problems and not given.out.exists():
+        raise InputError("every run failed; the lines above say why")
+    from hfnmp_lite.experiments.summary import render, summarise_file
+    from hfnmp_lite.files import write_whole
+    from hfnmp_lite.provenance import provenance
+    from hfnmp_lite.teach.ablation_figures import forest
+    from hfnmp_lite.teach.figures import png
+
+    summary = summarise_file(given.out)
+    summary |= {"command": shlex.join(["hfnmp", *sys.argv[1:]]), **provenance()}
+    write_whole(given.out.with_suffix(".summary.json"), json.dumps(summary, indent=2) + "\n")
+    write_whole(given.out.with_suffix(".png"), png(forest(summary)))
+    print(render(summary))
+    if problems:
+        print(f"hfnmp: {len(problems)} run(s) failed; the lines above say why", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _run_grid(given: argparse.Namespace) -> list[str]:
+    from hfnmp_lite.data.protocols import domains_of
+    from hfnmp_lite.experiments.ablation import ablate, grid
+    from hfnmp_lite.experiments.run import load_data
+    from hfnmp_lite.experiments.search import recipes_for
+
+    domains = domains_of(load_data(given.manifest))
+    recipes = recipes_for(given.training, domains)
+    print(
+        "settings: the preset's, with what the shipped search chose for every pattern and target "
+        "by leaving one source domain out (results/search.csv)"
+        if recipes
+        else "settings: the preset's, the same for every target"
+    )
+    configs = grid(
+        given.preset,
+        domains,
+        given.seeds,
+        given.training,
+        given.arms,
+        given.targets,
+        recipes,
+    )
+    return ablate(configs, given.out, given.manifest, given.workers)
 
 
 def _evaluate(given: argparse.Namespace) -> None:

@@ -11,6 +11,8 @@ LEARNED = ("mp",)
 PATTERN_NAMES = ("mp", "lbp", "rgb", "identity", "random", "msr", "gradient")
 FUSION_NAMES = ("hfm", "late", "concat", "top")
 LOSS_NAMES = ("ce+mse", "ce")
+ACCELERATORS = ("auto", "cpu", "cuda")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 LBP_METHODS = ("default", "ror", "uniform", "nri_uniform")
 META_ORDERS = ("alternating", "bilevel", "bilevel-first-order")
 ORDER_NAMES = (*META_ORDERS, "joint")
@@ -183,6 +185,60 @@ class RunConfig:
             return cls(**{**given, "sources": tuple(given["sources"])})
         except (KeyError, TypeError) as error:
             raise InputError(f"the config is incomplete ({error})") from None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run computes on.
+
+    Precision decides the last digits of a result; every process draws batches of its own, so that
+    with more of them an iteration sees more images.
+
+    Attributes
+    ----------
+    accelerator : str
+        "cpu", "cuda", or "auto": the GPU where there is one.
+    devices, nodes : int
+        Processes on a machine (GPUs, where they compute on GPUs), and machines.
+    precision : str
+        "32-true"; "bf16-mixed" or "16-mixed": forward passes in 16 bits where that is safe.
+    compile : bool
+        Let torch.compile translate the network; pays on a GPU and in long runs.
+    sync_batch_norm : bool
+        Batch statistics over all GPUs instead of each GPU's own.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    precision: str = "32-true"
+    compile: bool = False
+    sync_batch_norm: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("accelerator", self.accelerator, ACCELERATORS)
+        _one_of("precision", self.precision, PRECISIONS)
+        for name in ("devices", "nodes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected at least 1")
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what a resumed run must share with its beginning."""
+        return {"devices": self.devices, "nodes": self.nodes, "precision": self.precision}
+
+    def check_order(self, config: RunConfig) -> None:
+        """Refuse what does not go together: float16's larger losses and a virtual step.
+
+        Raises
+        ------
+        InputError
+            A bilevel order with "16-mixed".
+        """
+        if self.precision == "16-mixed" and config.order.startswith("bilevel"):
+            raise InputError(
+                f"order '{config.order}' differentiates through a step, which 16-mixed would "
+                "scale; give --precision bf16-mixed or 32-true"
+            )
 
 
 PRESETS: dict[str, dict[str, object]] = {

@@ -27,6 +27,7 @@ from hfnmp_lite.learn import fit as fit_module
 from hfnmp_lite.learn.fit import fit
 from hfnmp_lite.learn.losses import LOSSES
 from hfnmp_lite.learn.meta_step import ORDERS
+from hfnmp_lite.learn.state import seeded
 from hfnmp_lite.model.catalogue import PATTERNS, build_pattern
 from hfnmp_lite.model.network import FUSIONS
 
@@ -87,7 +88,7 @@ def test_resumed_equals_never_stopped(protocol, tmp_path, monkeypatch, stop_afte
     """Stopped after each of the four looks at the validation set, one of them between stages."""
     config = smoke(extractor_iterations=4)
     whole = learn(config, protocol, tmp_path / "whole")
-    original, looks = fit_module._save, []
+    original, looks = fit_module.save, []
 
     def save_then_die(*arguments):
         original(*arguments)
@@ -95,7 +96,7 @@ def test_resumed_equals_never_stopped(protocol, tmp_path, monkeypatch, stop_afte
         if len(looks) == stop_after:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(fit_module, "_save", save_then_die)
+    monkeypatch.setattr(fit_module, "save", save_then_die)
     with pytest.raises(KeyboardInterrupt):
         learn(config, protocol, tmp_path / "cut")
     monkeypatch.undo()
@@ -113,8 +114,8 @@ def test_the_frozen_extractor_stays_as_it_was(protocol, tmp_path, monkeypatch):
     seen = []
     original = fit_module._step
 
-    def watched(config, state):
-        losses = original(config, state)
+    def watched(config, state, compute):
+        losses = original(config, state, compute)
         extractor = state.detector.extractor
         seen.append((state.stage, {k: v.clone() for k, v in extractor.state_dict().items()}))
         if state.stage == 2:
@@ -170,7 +171,7 @@ def test_a_random_extractor_settles_on_the_training_images_and_stays(protocol, t
     again = learn(smoke(pattern="random"), protocol, tmp_path / "b")
     for name, value in detector.extractor.state_dict().items():
         assert torch.equal(value, again.extractor.state_dict()[name])
-    fresh = fit_module.seeded(0, build_pattern, "random").state_dict()
+    fresh = seeded(0, build_pattern, "random").state_dict()
     for name, value in detector.extractor.state_dict().items():
         learned_from_data = "running" in name or "num_batches" in name
         assert torch.equal(value, fresh[name]) != learned_from_data, name
@@ -199,10 +200,23 @@ def test_a_damaged_or_foreign_last_checkpoint_is_refused(protocol, tmp_path):
     learn(config, protocol, tmp_path / "run")
     with pytest.raises(InputError, match="other settings"):
         learn(smoke(pattern="rgb", seed=9), protocol, tmp_path / "run", resume=True)
-    path = tmp_path / "run" / "last.ckpt"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match="damaged"):
+    for name in ("last.ckpt", "before.ckpt"):
+        path = tmp_path / "run" / name
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"last.ckpt.*damaged.*before.ckpt.*damaged"):
         learn(config, protocol, tmp_path / "run", resume=True)
+
+
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(protocol, tmp_path, capsys):
+    config = smoke(pattern="rgb")
+    whole = learn(config, protocol, tmp_path / "run")
+    last = tmp_path / "run" / "last.ckpt"
+    for damage in (b"", b"PK\x03\x04 nothing", last.read_bytes()[:-500]):
+        last.write_bytes(damage)
+        assert same(whole, learn(config, protocol, tmp_path / "run", resume=True))
+        assert "going on from before.ckpt" in capsys.readouterr().out
+    last.unlink()
+    assert same(whole, learn(config, protocol, tmp_path / "run", resume=True))
 
 
 def test_one_iteration_of_the_paper_preset(protocol, tmp_path):

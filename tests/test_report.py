@@ -16,7 +16,7 @@ from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.evaluate.scoring import Scored, write_scores
 from hfnmp_lite.experiments.run import judge
 from hfnmp_lite.files import InputError
-from hfnmp_lite.learn.fit import LOG_COLUMNS
+from hfnmp_lite.learn.state import LOG_COLUMNS
 from hfnmp_lite.model.catalogue import build_pattern
 from hfnmp_lite.model.detector import Detector
 from hfnmp_lite.model.network import HFN

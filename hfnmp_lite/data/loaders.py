@@ -75,6 +75,8 @@ class DomainBatches:
         Decides order, mirroring and moves.
     shift : int
         Largest move in pixels.
+    first, step : int
+        Draw batches number `first`, `first + step`, ...: processes that share a run divide them.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class DomainBatches:
         size: int,
         seed: int,
         shift: int = 0,
+        first: int = 0,
+        step: int = 1,
     ) -> None:
         (domain,) = {p.domain for p in presentations}
         self._frames = [
@@ -92,13 +96,16 @@ class DomainBatches:
         ]
         self._per_class, self._size, self._shift = per_class, size, shift
         self._seed = [seed, int.from_bytes(hashlib.sha256(domain.encode()).digest()[:4])]
+        self._first, self._step = first, step
+        self._orders: dict[int, tuple[int, np.ndarray]] = {}
         self.drawn = 0
         """Batches drawn so far; set it to resume."""
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Return the next batch: images (2 * per_class, 3, size, size), live int64."""
-        rng = np.random.default_rng([*self._seed, 2, self.drawn])
-        files = [f for label in (0, 1) for f in self._of_class(label)]
+        number = self._first + self._step * self.drawn
+        rng = np.random.default_rng([*self._seed, 2, number])
+        files = [f for label in (0, 1) for f in self._of_class(label, number)]
         images = [self._vary(load_frame(f, self._size), rng) for f in files]
         self.drawn += 1
         live = torch.tensor([0, 1]).repeat_interleave(self._per_class)
@@ -112,15 +119,23 @@ class DomainBatches:
             image = image[top : top + self._size, left : left + self._size]
         return image[:, ::-1] if mirrored else image
 
-    def _of_class(self, label: int) -> list[Path]:
+    def _of_class(self, label: int, number: int) -> list[Path]:
         frames = self._frames[label]
         chosen = []
-        first = self.drawn * self._per_class
+        first = number * self._per_class
         for position in range(first, first + self._per_class):
             epoch, index = divmod(position, len(frames))
-            order = np.random.default_rng([*self._seed, label, epoch]).permutation(len(frames))
-            chosen.append(frames[order[index]])
+            chosen.append(frames[self._order(label, epoch)[index]])
         return chosen
+
+    def _order(self, label: int, epoch: int) -> np.ndarray:
+        """Return the order of a class's frames in an epoch; the last one asked for is kept."""
+        kept, order = self._orders.get(label, (None, None))
+        if kept != epoch:
+            rng = np.random.default_rng([*self._seed, label, epoch])
+            order = rng.permutation(len(self._frames[label]))
+            self._orders[label] = epoch, order
+        return order
 
 
 def join(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -48,7 +48,8 @@ COLUMNS = tuple(f.name for f in fields(Scored))
 @torch.inference_mode()
 def score_images(detector: Detector, images: torch.Tensor) -> np.ndarray:
     """Score a batch: (N, 3, H, W) in [0, 1] -> (N,) float64."""
-    return detector(images).score.double().cpu().numpy()
+    device = next(detector.parameters()).device
+    return detector(images.to(device)).score.double().cpu().numpy()
 
 
 def score_presentations(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hfnmp_lite.config import RunConfig
+from hfnmp_lite.config import Machine, RunConfig
 from hfnmp_lite.data.presentations import Presentation, missing_frames, read_manifest
 from hfnmp_lite.data.protocols import leave_one_out
 from hfnmp_lite.data.samples import root
@@ -21,6 +23,8 @@ from hfnmp_lite.provenance import peak_memory_mb, provenance
 
 if TYPE_CHECKING:
     from hfnmp_lite.evaluate.scoring import Scored
+    from hfnmp_lite.learn.compute import Compute
+    from hfnmp_lite.learn.fit import Watch
 
 SHIPPED = "shipped samples"
 
@@ -49,8 +53,13 @@ def run(
     manifest: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
+    machine: Machine | None = None,
+    tensorboard: bool = False,
 ) -> dict[str, object]:
     """Do one run in `folder` and return what its metrics.json holds.
+
+    Where several processes share it, each calls this; the first one writes. `tensorboard` adds the
+    log as TensorBoard reads it, under `folder / "tensorboard"`.
 
     The folder receives config.json at the start, log.csv and last.ckpt on the way, and at the end
     model.safetensors, scores.csv and, last of all, metrics.json: where that stands, the run is
@@ -68,19 +77,38 @@ def run(
     )
     if config.trunk_weights is not None and not Path(config.trunk_weights).is_file():
         raise InputError(f"{config.trunk_weights}: no such file; give --trunk-weights a state dict")
-    _claim(config, folder, manifest, resume)
+    machine = machine or Machine()
+    machine.check_order(config)
+    if is_first():
+        _claim(config, folder, manifest, machine, resume)
     # torch takes seconds to import: only once everything that can be refused has been.
     import torch
 
-    from hfnmp_lite.evaluate.scoring import score_presentations, write_scores
+    from hfnmp_lite.evaluate.scoring import write_scores
+    from hfnmp_lite.learn.compute import Compute
     from hfnmp_lite.learn.fit import SELECTION, THRESHOLD_RULE, fit
+    from hfnmp_lite.learn.state import can_resume
     from hfnmp_lite.model.checkpoint import save_checkpoint
 
     started = time.perf_counter()
-    resume = (folder / "last.ckpt").exists()  # else it stopped before its first checkpoint
-    detector = fit(config, protocol.training, protocol.validation, folder, resume, progress)
+    compute = Compute(machine)
+    # without a checkpoint the run stopped before its first one, and begins anew
+    resume = compute.from_first(can_resume(folder))
+    with _board(folder, tensorboard and compute.first) as watch:
+        detector = fit(
+            config,
+            protocol.training,
+            protocol.validation,
+            folder,
+            resume,
+            progress,
+            compute,
+            watch,
+        )
+    scored = compute.score(detector, protocol.target, config.size, progress)
+    if not compute.first:
+        return {"target": config.target, **judge(scored, detector.threshold)}
     save_checkpoint(folder / "model.safetensors", detector, config.to_dict())
-    scored = score_presentations(detector, protocol.target, config.size, progress=progress)
     write_scores(folder / "scores.csv", scored)
     summary = {
         "target": config.target,
@@ -103,11 +131,50 @@ def run(
         "seconds": round(time.perf_counter() - started, 1),
         "peak_memory_mb": peak_memory_mb(),
         "threads": torch.get_num_threads(),  # sums in another order round otherwise
+        "device": _device(compute),
+        "processes": compute.world,
+        "precision": machine.precision,
         "command": shlex.join(["hfnmp", *sys.argv[1:]]),
         **provenance(),
     }
     write_whole(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+def is_first() -> bool:
+    """Whether this process is the first, or the only one, before anybody asks torch."""
+    rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
+    return int(rank) == 0
+
+
+def _device(compute: Compute) -> str:
+    import torch
+
+    if compute.device.type == "cuda":
+        return torch.cuda.get_device_name(compute.device)
+    return compute.device.type
+
+
+@contextmanager
+def _board(folder: Path, wanted: bool) -> Iterator[Watch | None]:
+    """Give a function that writes rows of the log for TensorBoard, or None."""
+    if not wanted:
+        yield None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError(
+            'TensorBoard is not installed; pip install "hfnmp-lite[tensorboard]", or leave '
+            "--tensorboard out: log.csv holds the same numbers"
+        ) from None
+    with SummaryWriter(folder / "tensorboard") as writer:
+
+        def watch(row: Mapping[str, float]) -> None:
+            for name in row.keys() - {"stage", "iteration"}:
+                writer.add_scalar(f"stage {row['stage']}/{name}", row[name], row["iteration"])
+
+        yield watch
 
 
 def judge(scored: Sequence[Scored], threshold: float) -> dict[str, object]:
@@ -179,8 +246,8 @@ def read_metrics(folder: Path) -> dict[str, object]:
     return _read_json(path)
 
 
-def begun(folder: Path) -> tuple[RunConfig, str | None]:
-    """Read what an unfinished run was asked to do: its config and manifest (None: the samples).
+def begun(folder: Path) -> tuple[RunConfig, str | None, dict[str, object]]:
+    """Read what an unfinished run was asked to do: config, manifest (None: the samples), machine.
 
     Raises
     ------
@@ -192,20 +259,31 @@ def begun(folder: Path) -> tuple[RunConfig, str | None]:
     asked = _read_json(folder / "config.json")
     try:
         manifest = asked["data"]["manifest"]
-        return RunConfig.from_dict(asked["config"]), None if manifest == SHIPPED else manifest
+        config = RunConfig.from_dict(asked["config"])
+        return config, None if manifest == SHIPPED else manifest, dict(asked["machine"])
     except (KeyError, TypeError):
         raise InputError(
             f"{folder / 'config.json'}: is damaged; expected what a run wrote at its start"
         ) from None
 
 
-def _claim(config: RunConfig, folder: Path, manifest: str | Path | None, resume: bool) -> None:
+def _claim(
+    config: RunConfig,
+    folder: Path,
+    manifest: str | Path | None,
+    machine: Machine,
+    resume: bool,
+) -> None:
     """Make the run directory ours, or say why it cannot be."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; give --out a directory")
     if (folder / "metrics.json").exists():
         raise InputError(f"{folder}: holds a finished run; give --out another directory")
-    asked = {"config": config.to_dict(), "data": _identity(manifest)}
+    asked = {
+        "config": config.to_dict(),
+        "data": _identity(manifest),
+        "machine": machine.to_dict(),
+    }
     path = folder / "config.json"
     if path.exists():
         if not resume:
@@ -237,8 +315,8 @@ def _identity(manifest: str | Path | None) -> dict[str, str]:
 
 
 def _differences(begun: Mapping[str, object], asked: Mapping[str, object]) -> str:
-    old = {**begun.get("config", {}), **begun.get("data", {})}
-    new = {**asked["config"], **asked["data"]}
+    parts = ("config", "data", "machine")
+    old, new = ({k: v for p in parts for k, v in d.get(p, {}).items()} for d in (begun, asked))
     return ", ".join(sorted(k for k in {*old, *new} if old.get(k) != new.get(k)))
 
 
