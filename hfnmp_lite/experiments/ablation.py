@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import json
+import multiprocessing
 import shlex
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hfnmp_lite.config import RunConfig, make_config
+from hfnmp_lite.config import PRESETS, Machine, RunConfig, make_config
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.data.protocols import Protocol, leave_one_out
 from hfnmp_lite.data.samples import root
@@ -84,11 +85,26 @@ def name_of(row: Mapping[str, object]) -> str:
     name = str(row["pattern"])
     if name == "mp":
         name += f" {row['order']} {row['stages']}"
-    usual = {"fusion": "hfm", "loss": "ce+mse", "inner_steps": "2"}
-    for factor, value in usual.items():
-        if str(row[factor]) != value:
-            name += f" K={row[factor]}" if factor == "inner_steps" else f" {row[factor]}"
+    for factor, usual in (("fusion", "hfm"), ("loss", "ce+mse")):
+        if row[factor] != usual:
+            name += f" {row[factor]}"
+    if row["pattern"] == "mp" and str(row["inner_steps"]) != str(_usual_steps(row)):
+        name += f" K={row['inner_steps']}"
     return name
+
+
+def _usual_steps(row: Mapping[str, object]) -> object:
+    """K of the preset that a row or a config belongs to."""
+    preset = row["preset"] if "preset" in row else json.loads(str(row["config"]))["preset"]
+    return PRESETS[preset].get("inner_steps", RunConfig.inner_steps)
+
+
+def arms_of(preset: str, training: str = "classroom") -> dict[str, Arm]:
+    """Return the arms of a preset by name, in order; raises InputError for an unknown preset."""
+    if preset not in GRIDS:
+        raise InputError(f"preset '{preset}' is unknown; expected one of {', '.join(GRIDS)}")
+    stand_in = "-", ("-", "+", "*")  # a name does not depend on the domains
+    return {name_of(make_config(training, *stand_in, **a).to_dict()): a for a in GRIDS[preset]}
 
 
 def grid(
@@ -122,10 +138,22 @@ def grid(
     InputError
         An unknown name, or no seed.
     """
-    if preset not in GRIDS:
-        raise InputError(f"preset '{preset}' is unknown; expected one of {', '.join(GRIDS)}")
+    named = arms_of(preset, training)
     if seeds < 1:
         raise InputError(f"--seeds is {seeds}; expected at least 1")
+    for what, given, known in (("arms", arms, named), ("targets", targets, domains)):
+        if unknown := [g for g in given or () if g not in known]:
+            more = "; --preset full has more" if what == "arms" and preset == "core" else ""
+            raise InputError(
+                f"--{what} names '{unknown[0]}'; expected some of: {', '.join(known)}{more}"
+            )
+    places = {name: place for place, name in enumerate(named)}
+
+    def urgency(config: RunConfig) -> tuple[int | bool, ...]:
+        arm, seed = places[name_of(config.to_dict())], config.seed
+        # the first arms at three seeds, the other core arms, two more seeds, then the rest
+        return arm >= len(CORE), seed > 2, arm >= len(FIRST) and seed < 3, seed, arm
+
     configs = [
         make_config(
             training,
@@ -134,28 +162,12 @@ def grid(
             seed=seed,
             **{**(recipes or {}).get((arm["pattern"], target), {}), **arm},
         )
-        for arm in GRIDS[preset]
+        for name, arm in named.items()
         for target in domains
         for seed in range(seeds)
+        if name in (arms or named) and target in (targets or domains)
     ]
-    names = [name_of(c.to_dict()) for c in configs]
-    known = {"arms": tuple(dict.fromkeys(names)), "targets": tuple(domains)}
-    for what, given in (("arms", arms), ("targets", targets)):
-        if unknown := [g for g in given or () if g not in known[what]]:
-            raise InputError(
-                f"--{what} names '{unknown[0]}'; expected some of: {', '.join(known[what])}"
-            )
-
-    def urgency(named: tuple[str, RunConfig]) -> tuple[int | bool, ...]:
-        arm, seed = known["arms"].index(named[0]), named[1].seed
-        # the first arms at three seeds, the other core arms, two more seeds, then the rest
-        return arm >= len(CORE), seed > 2, arm >= len(FIRST) and seed < 3, seed, arm
-
-    return [
-        config
-        for name, config in sorted(zip(names, configs, strict=True), key=urgency)
-        if name in (arms or names) and config.target in (targets or domains)
-    ]
+    return sorted(configs, key=urgency)
 
 
 def ablate(
@@ -221,11 +233,12 @@ def run_all(
         return
     count = min(workers or default_count(), len(jobs))
     with (
+        tempfile.TemporaryDirectory() as scratch,
         pool(count) as submit,
         tqdm(total=done + len(jobs), initial=done, unit="run", disable=not progress) as bar,
     ):
         try:
-            for outcome in submit(learn_and_judge, jobs):
+            for outcome in submit(learn_and_judge, [(*job, scratch) for job in jobs]):
                 if isinstance(outcome, str):
                     problems.append(outcome)
                     tqdm.write(outcome)
@@ -237,6 +250,10 @@ def run_all(
                 "a worker process was ended from outside, for want of memory perhaps; finished "
                 "runs are kept: give fewer --workers and run the same command again"
             ) from None
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():  # else they finish their run first
+                worker.terminate()
+            raise
 
 
 def protocol_of(config: RunConfig, presentations: Sequence[Presentation]) -> Protocol:
@@ -247,12 +264,16 @@ def protocol_of(config: RunConfig, presentations: Sequence[Presentation]) -> Pro
 
 
 def learn_and_judge(
-    config: RunConfig, manifest: str | Path | None, judged: tuple[str, ...]
+    config: RunConfig, manifest: str | Path | None, judged: tuple[str, ...], scratch: str
 ) -> list[dict[str, object]] | str:
-    """Do one run on one thread and judge it on domains: a row for each, or what went wrong."""
+    """Do one run on one thread and judge it on domains: a row for each, or what went wrong.
+
+    What it writes on the way goes to a folder in `scratch`.
+    """
     import torch
 
     from hfnmp_lite.evaluate.scoring import score_presentations
+    from hfnmp_lite.learn.compute import Compute
     from hfnmp_lite.learn.fit import SELECTION, THRESHOLD_RULE, fit
 
     torch.set_num_threads(1)
@@ -260,9 +281,14 @@ def learn_and_judge(
         started = time.perf_counter()
         presentations = load_data(manifest)
         protocol = protocol_of(config, presentations)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
             detector = fit(
-                config, protocol.training, protocol.validation, Path(folder), progress=False
+                config,
+                protocol.training,
+                protocol.validation,
+                Path(folder),
+                progress=False,
+                compute=Compute(Machine(accelerator="cpu")),  # every row the same arithmetic
             )
         rows = []
         for domain in judged:
@@ -293,13 +319,16 @@ def learn_and_judge(
 
 
 def tally(scored: Iterable[object], threshold: float) -> dict[str, list[int]]:
-    """Count by subject: [live rejected, live, attacks accepted, attacks]; no score is an error."""
+    """Count by subject: [live rejected, live, attacks accepted, attacks].
+
+    Where there is no score nobody was let in: a live one counts as rejected, an attack does not as
+    accepted, as in `evaluate.metrics`.
+    """
     counts: dict[str, list[int]] = {}
     for s in scored:
         count = counts.setdefault(s.subject, [0, 0, 0, 0])
         accepted = s.score >= threshold  # False where there is no score (NaN)
-        wrong = not accepted if s.live else accepted or s.score != s.score
-        count[0 if s.live else 2] += int(wrong)
+        count[0 if s.live else 2] += int(accepted != s.live)
         count[1 if s.live else 3] += 1
     return counts
 
@@ -328,6 +357,12 @@ def still_to_do(
                 "--manifest those data"
             )
     begun = [json.loads(row["config"]) for row in rows]
+    asked_presets = {c.preset for c in configs}
+    if configs and (others := {c["preset"] for c in begun} - asked_presets):
+        raise InputError(
+            f"{out}: holds runs with --training {', '.join(sorted(others))}, beside which runs "
+            f"with {', '.join(sorted(asked_presets))} may not stand; give --out another file"
+        )
     held = {key({**c, "target": r["target"]}): c for c, r in zip(begun, rows, strict=True)}
     waiting = []
     for config in configs:
@@ -366,7 +401,9 @@ def read_rows(path: Path, key: Key = key_of) -> list[dict[str, str]]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; hfnmp ablate --out writes it") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as a results table ({error})") from None
+        raise InputError(
+            f"{path}: cannot be read as a results table ({error}); restore it, or give another file"
+        ) from None
     seen: set[tuple[str, ...]] = set()
     for line, row in enumerate(rows, 2):
         if None in row or None in row.values():

@@ -91,7 +91,19 @@ def _varied(pattern: str) -> set[str]:
 
 def shipped_recipes() -> dict[tuple[str, str], Changes]:
     """Return what the shipped search found."""
-    return recipes(read_search(root() / "results" / "search.csv"))
+    return recipes(read_search(_shipped()))
+
+
+def recipes_for(training: str, domains: Sequence[str]) -> dict[tuple[str, str], Changes] | None:
+    """Return what the shipped search found where it speaks of these domains and this preset."""
+    if training != "classroom" or not _shipped().is_file():
+        return None
+    found = shipped_recipes()
+    return found if {target for _, target in found} == set(domains) else None
+
+
+def _shipped() -> Path:
+    return root() / "results" / "search.csv"
 
 
 def read_search(path: Path) -> list[dict[str, str]]:

@@ -1,0 +1,34 @@
+"""What worker processes do in tests of `ablate` instead of learning; imports nothing heavy."""
+
+import json
+import os
+import signal
+import time
+
+PEOPLE = {"phone-0": [1, 2, 0, 4], "phone-1": [0, 2, 2, 4]}
+
+
+def quick(config, manifest, judged, scratch):
+    """Give a row at once."""
+    names = ("pattern", "order", "stages", "fusion", "loss", "inner_steps", "seed")
+    return [
+        {name: getattr(config, name) for name in names}
+        | {"target": target, "hter": 0.25, "hter_oracle": 0.2, "auc": 0.8, "seconds": 1}
+        | {"config": json.dumps(config.to_dict()), "subjects": json.dumps(PEOPLE)}
+        | {"selected_on": "-", "threshold_rule": "-", "threads": 1}
+        for target in judged
+    ]
+
+
+def killed_at_lbp(config, *rest):
+    """End this process as the system does when memory runs out."""
+    if config.pattern == "lbp":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return quick(config, *rest)
+
+
+def slow_at_lbp(config, *rest):
+    """Take a minute, as a run does."""
+    if config.pattern == "lbp":
+        time.sleep(60)
+    return quick(config, *rest)
