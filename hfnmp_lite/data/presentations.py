@@ -31,7 +31,9 @@ REQUIRED_COLUMNS = ("path", "domain", "subject", "presentation", "live", "attack
 # What real data may say besides: the folder that paths are relative to, where it is not the
 # manifest's own; the official partition; why a listed presentation has no frame.
 REAL_COLUMNS = (*MANIFEST_COLUMNS, "root", "partition", "failure")
-VIDEO_SUFFIXES = frozenset(".avi .mov .mp4 .m4v .mkv .webm .mpg .mpeg .wmv".split())
+VIDEO_SUFFIXES = frozenset(
+    (".avi", ".mov", ".mp4", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
+)
 
 
 @dataclass(frozen=True)
