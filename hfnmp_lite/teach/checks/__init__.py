@@ -5,6 +5,12 @@ notebook shows as a green or red note. A check never raises and never stops "Run
 values are worked out by hand or in plain Python, never with the code that the exercise leads to.
 """
 
+from hfnmp_lite.teach.checks.ablations import (
+    check_best_of_many,
+    check_gains_of_both,
+    check_mean_gain,
+    check_paired_gains,
+)
 from hfnmp_lite.teach.checks.cues import (
     check_apparent_frequency,
     check_cue_change,
@@ -18,6 +24,12 @@ from hfnmp_lite.teach.checks.judging import (
     check_eer_threshold,
     check_iso_rates,
 )
+from hfnmp_lite.teach.checks.meta import (
+    check_alternating_step,
+    check_central_difference,
+    check_phi_gradient,
+    check_two_gradients,
+)
 from hfnmp_lite.teach.checks.start import (
     check_count_kinds,
     check_error_rates,
@@ -28,17 +40,25 @@ from hfnmp_lite.teach.checks.verdict import Verdict
 
 __all__ = [
     "Verdict",
+    "check_alternating_step",
     "check_apparent_frequency",
     "check_best_in_hindsight",
+    "check_best_of_many",
+    "check_central_difference",
     "check_count_kinds",
     "check_cue_change",
     "check_draw_subjects",
     "check_eer_threshold",
     "check_error_rates",
+    "check_gains_of_both",
     "check_iso_rates",
     "check_live_score",
+    "check_mean_gain",
+    "check_paired_gains",
     "check_peak_frequency",
+    "check_phi_gradient",
     "check_pitch_in_pixels",
     "check_shift",
     "check_to_batch",
+    "check_two_gradients",
 ]
