@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from hfnmp_lite.data.presentations import Presentation, split_subjects
 from hfnmp_lite.files import InputError
 
+LETTERS = {"O": "oulu", "C": "casia", "I": "replay", "M": "msu"}
+# Leave one data set out, and the two with limited sources: sources, then the target.
+NAMES = ("OCI-M", "OMI-C", "OCM-I", "ICM-O", "MI-C", "MI-O")
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -20,17 +24,38 @@ class Protocol:
     validation : list of Presentation
         Held-out subjects of the source domains: they choose checkpoint and threshold.
     target : list of Presentation
-        The unseen domain, touched once, at the end.
+        The unseen domain, touched once, at the end, failures to acquire among it.
+    frameless : int
+        Presentations of the sources that have no frame: they can neither teach nor choose.
     """
 
     training: list[Presentation]
     validation: list[Presentation]
     target: list[Presentation]
+    frameless: int = 0
 
 
 def domains_of(presentations: Iterable[Presentation]) -> tuple[str, ...]:
     """Return the domains in the order of their names."""
     return tuple(sorted({p.domain for p in presentations}))
+
+
+def named(name: str) -> tuple[tuple[str, ...], str]:
+    """Return the sources and the target of a protocol of the four licensed data sets.
+
+    Raises
+    ------
+    InputError
+        The name is none of `NAMES`; case and the order of the sources do not matter.
+    """
+    sources, _, target = name.upper().partition("-")
+    for known in NAMES:
+        if (sorted(sources), target) == (sorted(known[:-2]), known[-1]):
+            return tuple(sorted(LETTERS[letter] for letter in sources)), LETTERS[target]
+    raise InputError(
+        f"protocol '{name}' is unknown; expected one of {', '.join(NAMES)} "
+        "(O OULU-NPU, C CASIA-FASD, I Replay-Attack, M MSU-MFSD)"
+    )
 
 
 def leave_one_out(
@@ -55,6 +80,8 @@ def leave_one_out(
     training, validation = split_subjects(
         [p for p in presentations if p.domain in sources], validation_fraction, seed
     )
+    listed = len(training) + len(validation)
+    training, validation = ([p for p in part if p.frames] for part in (training, validation))
     judged = [p for p in presentations if p.domain == target]
     for what, part, of in (
         ("training", training, sources),
@@ -69,4 +96,6 @@ def leave_one_out(
                     f"domain '{domain}' has no {missing} in its {what} part; every part needs both "
                     "classes: add presentations or subjects"
                 )
-    return Protocol(training, validation, judged)
+    if not any(p.frames for p in judged):
+        raise InputError(f"domain '{target}' has no frame at all; prepare its recordings first")
+    return Protocol(training, validation, judged, listed - len(training) - len(validation))
