@@ -36,22 +36,32 @@ from hfnmp_lite.teach.checks.start import (
     check_live_score,
     check_to_batch,
 )
+from hfnmp_lite.teach.checks.training import (
+    check_batch_indices,
+    check_choose,
+    check_freeze,
+    check_learning_rate,
+)
 from hfnmp_lite.teach.checks.verdict import Verdict
 
 __all__ = [
     "Verdict",
     "check_alternating_step",
     "check_apparent_frequency",
+    "check_batch_indices",
     "check_best_in_hindsight",
     "check_best_of_many",
     "check_central_difference",
+    "check_choose",
     "check_count_kinds",
     "check_cue_change",
     "check_draw_subjects",
     "check_eer_threshold",
     "check_error_rates",
+    "check_freeze",
     "check_gains_of_both",
     "check_iso_rates",
+    "check_learning_rate",
     "check_live_score",
     "check_mean_gain",
     "check_paired_gains",
