@@ -22,6 +22,8 @@ from hfnmp_lite.config import (
     Machine,
     RunConfig,
 )
+from hfnmp_lite.data.commands import add_arguments as add_data_arguments
+from hfnmp_lite.data.commands import run as run_data
 from hfnmp_lite.files import InputError
 
 
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hints = {
             "train": "; hfnmp train --resume goes on from the last checkpoint",
             "ablate": "; finished runs are kept, and the same command goes on",
+            "data": "; prepared frames are kept, and the same command goes on",
         }
         print(f"\nhfnmp: interrupted{hints.get(given.command, '')}", file=sys.stderr)
         return 130
@@ -81,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     lab.add_argument("--reset", metavar="NN", help="write notebook NN anew, keeping a dated copy")
 
     _add_samples(add("samples", _samples, "build or verify a simulated sample benchmark"))
+    add_data_arguments(add("data", run_data, "index, prepare and join real data sets"))
     _add_train(add("train", _train, "learn on all domains but one and judge on that one"))
 
     _add_ablate(add("ablate", _ablate, "run a grid of patterns, orders and seeds, and compare"))

@@ -13,7 +13,7 @@ import numpy as np
 from hfnmp_lite.data.annotation import Annotation, lies_in, read_annotation, turned
 from hfnmp_lite.data.capture import Box, crop_face, find_face, whole_image
 from hfnmp_lite.data.images import read_image
-from hfnmp_lite.data.recordings import Recording
+from hfnmp_lite.data.recordings import NO_FACE, Recording
 from hfnmp_lite.data.videos import RULES, choose, decode
 from hfnmp_lite.files import InputError
 
@@ -162,7 +162,7 @@ def _crop(
 
 def _packed(crops: Mapping[int, tuple[np.ndarray, str]], where: str) -> Prepared:
     if not crops:
-        return Prepared({}, {}, f"no face found {where}")
+        return Prepared({}, {}, f"{NO_FACE} {where}")
     frames, cropped = {}, {}
     for number, (crop, source) in sorted(crops.items()):
         encoded = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))[1]

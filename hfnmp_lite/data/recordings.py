@@ -19,6 +19,7 @@ from hfnmp_lite.files import InputError
 DETAILS = ("session", "device", "annotation", "annotation_kind", "rotation")
 INDEX_COLUMNS = (*REAL_COLUMNS, *DETAILS)
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"))
+NO_FACE = "no face found"  # how the failure to acquire begins that no damaged file is to blame for
 MAX_REMARKS = 20  # of one kind in a report; the rest is counted
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from hfnmp_lite.data import archive
 from hfnmp_lite.data.ocim import LAYOUTS
 from hfnmp_lite.data.presentations import REAL_COLUMNS, write_manifest
-from hfnmp_lite.data.recordings import Recording, printable, root_for, shortened
+from hfnmp_lite.data.recordings import NO_FACE, Recording, printable, root_for, shortened
 from hfnmp_lite.data.videos import choose
 from hfnmp_lite.files import InputError
 
@@ -151,7 +151,7 @@ def index(
             inside(entry.path)
             names = _frames_in(root / entry.path, entry, odd)
             if not names:
-                raise InputError("no face found in the video, as its zip says")
+                raise InputError(f"{NO_FACE} in the video, as its zip says")
         except InputError as error:
             reason = str(error).replace(f"{root}/", "")
             failures[recording.id] = reason
