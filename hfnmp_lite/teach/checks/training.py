@@ -26,7 +26,7 @@ def check_learning_rate(fn: Callable) -> int:
             (full * math.cos(math.pi * share), "shift and halve the cosine: (1 + cos) / 2"),
             (
                 full * math.cos(math.pi * share / 2),
-                "this is a quarter of a cosine: use pi, not pi / 2",
+                "this is a quarter of a cosine: pi, not pi / 2",
             ),
             ((1 + math.cos(math.pi * share)) / 2, "multiply by the full rate"),
             (full * (1 - math.cos(math.pi * share)) / 2, "it should fall, and this rises: + not -"),
@@ -68,7 +68,7 @@ def check_freeze(fn: Callable) -> int:
 def check_choose(fn: Callable) -> int:
     """Exercise 06.3: rows of a log -> the iteration whose weights are kept."""
     cases = [
-        ([(50, 0.8, 0.6, 0.30), (100, 0.9, 0.5, 0.25), (150, 0.85, 0.3, 0.10)], 100),
+        ([(9, 0.8, 0.3, 0.3), (18, 0.9, 0.5, 0.25), (27, 0.8, 0.6, 0.1), (36, 0.7, 0.7, 0.2)], 18),
         ([(50, 0.9, 0.4, 0.2), (100, 0.9, 0.3, 0.3), (150, 0.7, 0.1, 0.1)], 100),
         ([(50, 0.5, 0.9, 0.5)], 50),
         ([(10, 0.7, 0.5, 0.2), (20, 0.7, 0.5, 0.2)], 10),
