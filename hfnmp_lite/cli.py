@@ -90,8 +90,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_ablate(add("ablate", _ablate, "run a grid of patterns, orders and seeds, and compare"))
 
     evaluate = add("evaluate", _evaluate, "score the target of a finished run once more")
-    evaluate.add_argument("run", type=Path, metavar="RUN_DIR")
+    evaluate.add_argument("run", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
     evaluate.add_argument("--manifest", type=Path, metavar="FILE")
+    evaluate.add_argument("--domain", help="judge on this one instead of the run's target")
 
     predict = add("predict", _predict, "score image files: live or attack")
     predict.add_argument("checkpoint", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
@@ -117,6 +118,7 @@ def _add_samples(samples: argparse.ArgumentParser) -> None:
 
 def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--target", help="the domain to leave out and judge on")
+    train.add_argument("--protocol", metavar="NAME", help="of the licensed sets: OCI-M, MI-C, ...")
     train.add_argument("--pattern", choices=PATTERN_NAMES, default="mp")
     train.add_argument("--order", choices=ORDER_NAMES, help="default: alternating where learned")
     train.add_argument("--stages", type=int, choices=(1, 2), help="default: 2 where learned")
@@ -197,23 +199,30 @@ def _samples(given: argparse.Namespace) -> int | None:
 
 def _train(given: argparse.Namespace) -> None:
     from hfnmp_lite.config import make_config
-    from hfnmp_lite.data.protocols import domains_of
+    from hfnmp_lite.data.protocols import domains_of, named
     from hfnmp_lite.experiments.run import begun, load_data
 
     names = ("accelerator", "devices", "nodes", "precision", "compile", "sync_batch_norm")
     asked = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
-    if given.resume and given.out is not None and given.target is None:
+    if given.resume and given.out is not None and given.target is None and not given.protocol:
         config, manifest, machine = begun(given.out)
         _show_run(
             config, given.out, manifest, True, Machine(**{**machine, **asked}), given.tensorboard
         )
         return
-    if given.target is None:
+    if given.protocol is not None:
+        sources, target = named(given.protocol)
+        if given.target not in (None, target):
+            raise InputError(f"protocol {given.protocol} has the target {target}; drop --target")
+        domains = (*sources, target)
+    elif given.target is None:
         raise InputError("--target is missing; name the domain to leave out, for example webcam")
+    else:
+        target, domains = given.target, domains_of(load_data(given.manifest))
     config = make_config(
         given.preset,
-        given.target,
-        domains_of(load_data(given.manifest)),
+        target,
+        domains,
         given.pattern,
         given.order,
         given.stages,
@@ -298,7 +307,7 @@ def _run_grid(given: argparse.Namespace) -> list[str]:
 def _evaluate(given: argparse.Namespace) -> None:
     from hfnmp_lite.experiments.run import evaluate
 
-    print_summary(evaluate(given.run, given.manifest))
+    print_summary(evaluate(given.run, given.manifest, given.domain))
 
 
 def _predict(given: argparse.Namespace) -> int:
@@ -321,14 +330,26 @@ def _doctor(given: argparse.Namespace) -> int:
 
 def print_summary(summary: dict[str, object]) -> None:
     """Print the figures of a run for reading; metrics.json holds them all."""
+    print(
+        f"target {summary['target']}: {summary['n_presentations']} of {summary['n_listed']} "
+        "presentations scored"
+    )
+    for domain, text in summary["lists"].items():
+        print(f"  {domain}: {text}")
+    if summary["threshold"] is None:
+        print(
+            "  (the checkpoint holds no threshold chosen on sources: no error rate at one)\n"
+            f"  HTER at the oracle threshold  {100 * summary['hter_oracle']:5.1f} %  "
+            "(chosen on the target: flattering)\n"
+            f"  AUC                           {100 * summary['auc']:5.1f} %"
+        )
+        return
     interval = "(one subject: no interval)"
     if summary["hter_ci"] is not None:
         low, high = summary["hter_ci"]
         interval = f"[{100 * low:.1f}, {100 * high:.1f}] (95 %, by subject)"
     types = ", ".join(f"{name} {100 * share:.1f} %" for name, share in summary["apcer"].items())
     print(
-        f"target {summary['target']}: {summary['n_presentations']} of {summary['n_listed']} "
-        "presentations scored\n"
         f"  HTER at the source threshold  {100 * summary['hter']:5.1f} %  {interval}\n"
         f"  HTER at the oracle threshold  {100 * summary['hter_oracle']:5.1f} %  "
         "(chosen on the target: flattering)\n"

@@ -75,10 +75,11 @@ def make(root: Path, recording: Recording, settings: Settings) -> Prepared:
         crop = _crop(image, 0, annotation, recording.rotation, settings)
         return _packed({} if crop is None else {0: crop}, "in the image")
     except InputError as error:
-        return Prepared({}, {}, str(error).replace(f"{root}/", ""))
+        reason = str(error).removeprefix(f"{root / recording.path}: ").replace(f"{root}/", "")
+        return Prepared({}, {}, reason)
     except (cv2.error, MemoryError, OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        return Prepared({}, {}, f"{recording.path}: cannot be used ({reason})")
+        return Prepared({}, {}, f"cannot be used ({reason})")
 
 
 def _annotation(root: Path, recording: Recording, settings: Settings) -> Annotation | None:

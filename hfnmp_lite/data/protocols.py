@@ -58,6 +58,12 @@ def named(name: str) -> tuple[tuple[str, ...], str]:
     )
 
 
+def name_of(sources: Iterable[str], target: str) -> str | None:
+    """Return the name of the protocol with these sources and target; None where it has none."""
+    asked = tuple(sorted(sources)), target
+    return next((known for known in NAMES if named(known) == asked), None)
+
+
 def leave_one_out(
     presentations: Sequence[Presentation],
     target: str,

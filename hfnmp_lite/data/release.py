@@ -153,7 +153,7 @@ def index(
             if not names:
                 raise InputError(f"{NO_FACE} in the video, as its zip says")
         except InputError as error:
-            reason = str(error).replace(f"{root}/", "")
+            reason = str(error).removeprefix(f"{root / entry.path}: ").replace(f"{root}/", "")
             failures[recording.id] = reason
             rows.append({**known, "path": prefix + entry.path, "failure": reason})
             continue

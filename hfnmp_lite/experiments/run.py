@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hfnmp_lite.config import Machine, RunConfig
+from hfnmp_lite.data.lists import describe as describe_lists
 from hfnmp_lite.data.presentations import Presentation, missing_frames, read_manifest
-from hfnmp_lite.data.protocols import leave_one_out
+from hfnmp_lite.data.protocols import leave_one_out, name_of
 from hfnmp_lite.data.samples import root
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.files import InputError, write_whole
@@ -122,6 +123,11 @@ def run(
         "preset": config.preset,
         "seed": config.seed,
         "data": SHIPPED if manifest is None else str(manifest),
+        "protocol": name_of(config.sources, config.target),
+        "lists": describe_lists(
+            p for p in presentations if p.domain in (config.target, *config.sources)
+        ),
+        "sources_without_frames": protocol.frameless,
         "selected_on": SELECTION,
         "threshold_rule": THRESHOLD_RULE,
         "selected_iteration": detector.validation["iteration"],
@@ -177,10 +183,11 @@ def _board(folder: Path, wanted: bool) -> Iterator[Watch | None]:
         yield watch
 
 
-def judge(scored: Sequence[Scored], threshold: float) -> dict[str, object]:
+def judge(scored: Sequence[Scored], threshold: float | None) -> dict[str, object]:
     """Turn scores and the source threshold into the figures of metrics.json.
 
-    Figures that looked at the target's own scores for their threshold carry `oracle`.
+    Figures that looked at the target's own scores for their threshold carry `oracle`. Without a
+    threshold the figures that need one are None.
     """
     from hfnmp_lite.evaluate.scoring import as_arrays
 
@@ -188,12 +195,12 @@ def judge(scored: Sequence[Scored], threshold: float) -> dict[str, object]:
     return {
         "threshold": threshold,
         "hter": result.hter,
-        "hter_ci": result.intervals["hter"],
+        "hter_ci": result.intervals.get("hter"),
         "far": result.far,
         "frr": result.frr,
         "apcer": result.apcer,
         "bpcer": result.bpcer,
-        "bpcer_ci": result.intervals["bpcer"],
+        "bpcer_ci": result.intervals.get("bpcer"),
         "acer": result.acer,
         "auc": result.auc,
         "auc_ci": result.intervals["auc"],
@@ -206,15 +213,24 @@ def judge(scored: Sequence[Scored], threshold: float) -> dict[str, object]:
     }
 
 
-def evaluate(folder: Path, manifest: str | Path | None = None) -> dict[str, object]:
+def evaluate(
+    folder: Path, manifest: str | Path | None = None, domain: str | None = None
+) -> dict[str, object]:
     """Score the target of a finished run once more, on its own data or on another manifest.
+
+    A checkpoint alone, the authors' too, is judged on a manifest; where it holds no threshold,
+    figures that need one are None. `domain` is judged instead of the run's target, for example
+    one's own recordings; it must not be one that the run learned from.
 
     Raises
     ------
     InputError
-        The folder holds no finished run, or the data do not hold its target domain.
+        There is no finished run or checkpoint, or the data do not hold the domain.
     """
-    stored = read_metrics(folder)
+    folder = Path(folder)
+    if folder.is_file() and manifest is None:
+        raise InputError(f"{folder}: is a checkpoint; give --manifest to judge it on")
+    stored = {"data": SHIPPED} if folder.is_file() else read_metrics(folder)
     from hfnmp_lite.evaluate.scoring import score_presentations
     from hfnmp_lite.model.checkpoint import load_checkpoint
 
@@ -222,11 +238,22 @@ def evaluate(folder: Path, manifest: str | Path | None = None) -> dict[str, obje
     config = RunConfig.from_dict(detector.config)
     if manifest is None and stored["data"] != SHIPPED:
         manifest = stored["data"]
-    target = [p for p in load_data(manifest) if p.domain == config.target]
-    if not target:
-        raise InputError(f"the data hold no domain '{config.target}', the target of {folder}")
+    data = load_data(manifest)
+    wanted, known = domain or config.target, sorted({p.domain for p in data})
+    if wanted not in known:
+        raise InputError(
+            f"the data hold no domain '{wanted}'{'' if domain else f', the target of {folder}'}; "
+            f"they hold {', '.join(known)}: choose one with --domain"
+        )
+    if wanted in config.sources:
+        raise InputError(f"{folder}: learned from '{wanted}', so it cannot be judged there")
+    target = [p for p in data if p.domain == wanted]
     scored = score_presentations(detector, target, config.size, progress=True)
-    return {"target": config.target, **judge(scored, detector.threshold)}
+    return {
+        "target": wanted,
+        "lists": describe_lists(target),
+        **judge(scored, detector.threshold),
+    }
 
 
 def read_metrics(folder: Path) -> dict[str, object]:
