@@ -24,6 +24,13 @@ from hfnmp_lite.teach.checks.judging import (
     check_eer_threshold,
     check_iso_rates,
 )
+from hfnmp_lite.teach.checks.lbp import (
+    check_lbp_code,
+    check_lbp_map,
+    check_nearly_black,
+    check_one_level,
+    check_smallest_rotation,
+)
 from hfnmp_lite.teach.checks.meta import (
     check_alternating_step,
     check_central_difference,
@@ -61,14 +68,19 @@ __all__ = [
     "check_freeze",
     "check_gains_of_both",
     "check_iso_rates",
+    "check_lbp_code",
+    "check_lbp_map",
     "check_learning_rate",
     "check_live_score",
     "check_mean_gain",
+    "check_nearly_black",
+    "check_one_level",
     "check_paired_gains",
     "check_peak_frequency",
     "check_phi_gradient",
     "check_pitch_in_pixels",
     "check_shift",
+    "check_smallest_rotation",
     "check_to_batch",
     "check_two_gradients",
 ]
