@@ -100,6 +100,11 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--format", choices=("table", "csv", "json"), default="table")
     predict.add_argument("--no-crop", action="store_true", help="score whole images")
 
+    bench = add("bench", _bench, "measure the speed of the meta step, LBP, metrics and simulator")
+    bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    bench.add_argument("--quick", action="store_true", help="few rounds, the small network alone")
+
     add("doctor", _doctor, "say what this machine has and whether everything works")
     return parser
 
@@ -316,6 +321,12 @@ def _predict(given: argparse.Namespace) -> int:
     verdicts = predict(given.checkpoint, given.files, crop=not given.no_crop)
     print(render(verdicts, given.format))
     return 1 if any(v.error for v in verdicts) else 0
+
+
+def _bench(given: argparse.Namespace) -> None:
+    from hfnmp_lite.experiments.bench import bench, table
+
+    print(table(bench(given.device, given.quick, given.json)))
 
 
 def _doctor(given: argparse.Namespace) -> int:

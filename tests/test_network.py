@@ -12,11 +12,15 @@ def images(n=2, size=64, dtype=torch.float32):
     return torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(0), dtype=dtype)
 
 
-@pytest.mark.parametrize(("trunk", "count"), [("lite", 961_891), ("resnet50", 60_946_307)])
-def test_number_of_parameters(trunk, count):
+@pytest.mark.parametrize(
+    ("trunk", "count", "released"),
+    [("lite", 961_891, 1_035_747), ("resnet50", 60_946_307, 62_126_467)],
+)
+def test_number_of_parameters(trunk, count, released):
     with torch.device("meta"):
-        network = HFN(trunk=trunk)
+        network, as_released = HFN(trunk=trunk), ReleasedNetwork(trunk)
     assert sum(p.numel() for p in network.parameters()) == count
+    assert sum(p.numel() for p in as_released.parameters()) == released
 
 
 def test_one_conv_per_level_equals_the_released_pair():
