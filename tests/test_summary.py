@@ -350,3 +350,26 @@ def test_the_documented_draw_is_one_seed_fewer(monkeypatch):
     found = Draws(table, 500).hter("lbp", "phone", (0, 1))
     assert set(np.round(found, 6)) == {25, 50}
     assert paired.RESAMPLES >= 1000
+
+
+def test_spreads_and_coverage_are_drawn_where_they_should_be():
+    from hfnmp_lite.teach import ablation_figures
+
+    figure = ablation_figures.spreads({"a": np.arange(101.0), "b": np.arange(11.0)})
+    first, second = figure.axes
+    assert list(first.lines[0].get_xdata()) == [2.5, 97.5]
+    assert second.get_title(loc="left") == "b: [+0.2, +9.8], 9.5 points long"
+    figure = ablation_figures.coverage({"one way": {1: 0.5, 3: 0.9}})
+    line = figure.axes[0].lines[0]
+    assert list(zip(line.get_xdata(), line.get_ydata(), strict=True)) == [(1, 0.5), (3, 0.9)]
+
+
+def test_a_gain_in_words():
+    rows = planted(GOOD, seeds=2, spread=(0.01, 0.05))
+    table = tabulate(without(rows, pattern="rgb", target="phone"))
+    draws = Draws(table, 500)
+    said = paired.say_gain("lbp", GOAL_ARM, gain(table, "lbp", GOAL_ARM, DOMAINS, draws))
+    assert said.startswith("lbp over mp alternating 2: -")
+    assert said.endswith("over subjects and seeds, clear of zero")
+    missing = gain(table, "lbp", "rgb", DOMAINS, draws)
+    assert paired.say_gain("lbp", "rgb", missing) == "lbp over rgb: runs are missing"

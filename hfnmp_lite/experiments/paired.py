@@ -15,11 +15,10 @@ drawing both overstates that part a little (Owen, "The pigeonhole bootstrap", 20
 What the intervals do not tell:
 
 - *Three or five seeds are few.* Their spread is itself hardly known, and a percentile knows nothing
-  of the longer tails that Student's t would give. Where seeds move the error much more than
-  subjects do, the interval at three seeds covers the truth rather nine times in ten than nineteen
-  in twenty; at five it is about right (notebook 08 measures it). Two seeds are worse. With *one*,
-  only subjects are drawn: the interval is then about these trained networks, not about the method,
-  and is marked so.
+  of the longer tails that Student's t would give. Where seeds move the error more than subjects do,
+  the interval at two or three seeds is still too short, at five about right (notebook 08 measures
+  it). With *one*, only subjects are drawn: the interval is then about these trained networks, not
+  about the method, and is marked so.
 - The targets are fixed: these domains, not a further one. So are the data: the sources' subjects
   stay (a seed moves only which of them are held out), and so does what the search chose.
 - Seeds are drawn in each target by themselves, as if equal seeds before two targets had nothing in
@@ -237,3 +236,15 @@ def gain(
         interval = float(low), float(high)
     numbers = {t: len(s) for t, s in seeds.items()}
     return Gain(float(points), interval, BOTH if min(numbers.values()) > 1 else ALONE, numbers)
+
+
+def say_gain(arm: str, baseline: str, found: Gain | None) -> str:
+    """Say in a line what an arm gains over a baseline, and whether it is clear of zero."""
+    if found is None:
+        return f"{arm} over {baseline}: runs are missing"
+    text = f"{arm} over {baseline}: {found.points:+.1f} points"
+    if found.interval is None:
+        return f"{text}, too few subjects for an interval"
+    low, high = found.interval
+    word = "clear of zero" if found.clear else "not clear of zero"
+    return f"{text} [{low:+.1f}, {high:+.1f}] over {found.over}, {word}"

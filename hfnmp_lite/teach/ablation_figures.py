@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hfnmp_lite.experiments.paired import ALONE, Draws, Table, gain
-from hfnmp_lite.teach.figures import OTHERS, PALETTE, SIZE, _dress, _figure
+from hfnmp_lite.teach.figures import OTHERS, PALETTE, SIZE, _dress, _figure, _per_cent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -220,3 +220,55 @@ def _said(table: Table, arm: str, baseline: str, target: str, shown: object, fou
         f"{about}: HTER {errors[arm]:.1f} % and {errors[baseline]:.1f} %, "
         f"{_short(found)} points saved over {found.over}, {word}."
     )
+
+
+def spreads(resampled: Mapping[str, np.ndarray]) -> Figure:
+    """Show resampled gains above each other on one axis, each with its 95 % interval.
+
+    Parameters
+    ----------
+    resampled : mapping
+        Name -> (n,) gains in points.
+    """
+    figure = _figure(8.2, 1.0 + 1.35 * len(resampled))
+    panels = figure.subplots(len(resampled), 1, sharex=True, squeeze=False)[:, 0]
+    every = np.concatenate(list(resampled.values()))
+    edges = np.linspace(every.min() - 0.5, every.max() + 0.5, 50)
+    for axes, (name, values) in zip(panels, resampled.items(), strict=True):
+        low, high = np.percentile(values, [2.5, 97.5])
+        height = axes.hist(values, edges, color=PALETTE["live"], alpha=0.45)[0].max()
+        axes.plot([low, high], [-0.12 * height] * 2, color=PALETTE["live"], linewidth=5)
+        axes.axvline(0, color="black", linewidth=1.4)
+        about = f"{name}: [{low:+.1f}, {high:+.1f}], {high - low:.1f} points long"
+        axes.set_title(about, loc="left", fontsize=SIZE)
+        _dress(axes).set_yticks([])
+        axes.spines["left"].set_visible(False)
+    panels[-1].set_xlabel("points saved", fontsize=SIZE)
+    return figure
+
+
+def coverage(found: Mapping[str, Mapping[int, float]], promised: float = 0.95) -> Figure:
+    """Show how often intervals held the truth, over the number of seeds.
+
+    Parameters
+    ----------
+    found : mapping
+        What was drawn -> {number of seeds: share of intervals that held the truth}.
+    promised : float
+        The share that the intervals promise, a dashed line.
+    """
+    figure = _figure(8.2, 4.2)
+    axes = _dress(figure.subplots(), "seeds", "intervals that hold the truth")
+    styles = zip(("o-", "s--", "^:"), (PALETTE["live"], PALETTE["replay"], OTHERS[1]), strict=True)
+    for (style, shade), (name, shares) in zip(styles, found.items(), strict=False):
+        axes.plot(
+            list(shares), list(shares.values()), style, color=shade, label=name, linewidth=2.4
+        )
+    axes.axhline(promised, color="black", linewidth=1.2, linestyle="--", label="promised")
+    counts = sorted({n for shares in found.values() for n in shares})
+    axes.set_xticks(counts)
+    axes.set_ylim(min(0.4, *(v for s in found.values() for v in s.values())) - 0.02, 1.01)
+    _per_cent(axes.yaxis)
+    axes.grid(axis="y", color="#E5E5E5")
+    axes.legend(fontsize=SIZE - 1, frameon=False, loc="lower right")
+    return figure
