@@ -1,0 +1,1 @@
+"""Where a decision came from: attributions, and whether they can be trusted."""
