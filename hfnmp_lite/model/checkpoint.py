@@ -49,23 +49,29 @@ def save_checkpoint(path: str | Path, detector: Detector, config: Mapping[str, o
 
 
 def load_checkpoint(path: str | Path) -> Detector:
-    """Load a detector from a checkpoint or from the run directory that holds one.
+    """Load a detector from a checkpoint, ours or the authors', or from the run that holds one.
 
     Returns
     -------
     Detector
-        In eval mode, on the CPU, with its threshold; its config as `detector.config`.
+        In eval mode, on the CPU, with its threshold; its config as `detector.config`. Of the
+        released code's `.ckpt`, see `release_checkpoint`, there is no threshold.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, not a checkpoint of this package, or of another architecture.
+        The file is missing, damaged, no checkpoint of this package nor of the released code, or of
+        another architecture.
     """
     path = Path(path)
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
         where = f"{path} holds no model.safetensors" if path.is_dir() else f"{path}: no such file"
         raise InputError(f"{where}; give a checkpoint or the directory of a finished run")
+    if _is_pickle(file):
+        from hfnmp_lite.model.release_checkpoint import load_release
+
+        return load_release(file)
     try:
         with safe_open(file, "pt") as opened:
             metadata = opened.metadata() or {}
@@ -94,6 +100,14 @@ def load_checkpoint(path: str | Path) -> Detector:
             "the version that wrote it"
         ) from None
     return detector.eval()
+
+
+def _is_pickle(file: Path) -> bool:
+    """Whether torch wrote the file: a zip, or a bare pickle as before torch 1.6."""
+    with open(file, "rb") as opened:
+        head = opened.read(9)
+    safetensors = head[8:] == b"{"  # after the eight bytes of its header's length
+    return not safetensors and head.startswith((b"PK\3\4", b"\x80"))
 
 
 def load_trunk_weights(network: HFN, path: str | Path) -> None:
