@@ -7,6 +7,7 @@ meta step uses, passes by the hooks of DistributedDataParallel.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -60,6 +61,8 @@ class Compute:
             backend = "nccl" if accelerator == "cuda" else "gloo"
             strategy = DDPStrategy(process_group_backend=backend, timeout=PATIENCE[backend])
         self.machine = replace(machine, devices=devices, nodes=nodes)
+        for name in ("lightning.fabric", "lightning_fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # it tells what we know
         self.fabric = Fabric(
             accelerator=accelerator,
             devices=devices,

@@ -6,6 +6,7 @@ import base64
 import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import ipywidgets
@@ -98,7 +99,9 @@ def smoothed(rows: Sequence[Mapping[str, float]], figure: str, width: int) -> tu
             if not found:
                 continue
             x, y = np.array(found).T
-            mean = _running_mean(y, min(width, len(y) - 1 | 1))
+            mean = _running_mean(y, width)
+            if name == "meta_train" and stage > 1:
+                label = "training"
             axes.plot(x, y, color=PALETTE[shade], alpha=0.25, linewidth=1)
             axes.plot(x, mean, color=PALETTE[shade], linewidth=2.2, label=label)
             said.append(f"stage {stage:.0f} {label} from {mean[0]:.2f} to {mean[-1]:.2f}")
@@ -154,7 +157,7 @@ def parts_of_a_step(
         optimizer.step()
         optimizer.zero_grad()
         marks = (begun, started, forward, backward, now())
-        for name, (a, b) in zip(found, zip(marks, marks[1:], strict=False), strict=True):
+        for name, (a, b) in zip(found, pairwise(marks), strict=True):
             found[name].append(b - a)
     return {name: float(np.median(times[1:])) for name, times in found.items()}
 
