@@ -94,11 +94,14 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--manifest", type=Path, metavar="FILE")
     evaluate.add_argument("--domain", help="judge on this one instead of the run's target")
 
-    predict = add("predict", _predict, "score image files: live or attack")
+    predict = add("predict", _predict, "score image and video files: live or attack")
     predict.add_argument("checkpoint", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
     predict.add_argument("files", type=Path, nargs="+", metavar="FILE_OR_FOLDER")
     predict.add_argument("--format", choices=("table", "csv", "json"), default="table")
     predict.add_argument("--no-crop", action="store_true", help="score whole images")
+    predict.add_argument("--frames", type=int, default=10, metavar="N", help="of a video")
+    predict.add_argument("--timeline", type=Path, metavar="DIR", help="draw videos' scores there")
+    predict.add_argument("--show-faces", action="store_true", help="in the timelines, too")
 
     bench = add("bench", _bench, "measure the speed of the meta step, LBP, metrics and simulator")
     bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -318,8 +321,16 @@ def _evaluate(given: argparse.Namespace) -> None:
 def _predict(given: argparse.Namespace) -> int:
     from hfnmp_lite.experiments.predict import predict, render
 
-    verdicts = predict(given.checkpoint, given.files, crop=not given.no_crop)
+    if given.show_faces and given.timeline is None:
+        raise InputError("--show-faces goes with --timeline DIR; name the folder for the figures")
+    verdicts = predict(
+        given.checkpoint, given.files, not given.no_crop, given.frames, given.show_faces
+    )
     print(render(verdicts, given.format))
+    if given.timeline is not None:
+        from hfnmp_lite.teach.timeline import write_timelines
+
+        write_timelines(given.timeline, verdicts, given.show_faces)
     return 1 if any(v.error for v in verdicts) else 0
 
 

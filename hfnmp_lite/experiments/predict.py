@@ -6,17 +6,33 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from hfnmp_lite.config import RunConfig
 from hfnmp_lite.data.capture import crop_face, read_image, whole_image
 from hfnmp_lite.data.loaders import to_batch
+from hfnmp_lite.data.presentations import VIDEO_SUFFIXES
+from hfnmp_lite.data.videos import choose, decode
 from hfnmp_lite.evaluate.scoring import score_images
 from hfnmp_lite.files import InputError
 from hfnmp_lite.model.checkpoint import load_checkpoint
+from hfnmp_lite.model.detector import Detector
+
+BATCH = 32  # frames of a video in one pass
+
+
+class FrameScore(NamedTuple):
+    """One frame of a video: its number, seconds from the start (None where unknown), its score."""
+
+    frame: int
+    seconds: float | None
+    score: float
+    face: str
 
 
 @dataclass(frozen=True)
@@ -28,14 +44,22 @@ class Verdict:
     file : str
         As given, or as found in a given folder.
     score : float or None
-        In [0, 1], higher = live; None where the file could not be read.
+        In [0, 1], higher = live, of a video the mean over its frames; None where the file could
+        not be read.
     verdict : str or None
         "live" or "attack" at the detector's threshold; None where it has none.
     face : str
         "cascade": cropped to the face that was found; "none": none was found, the whole image was
-        scored; "not sought": the whole image, as asked.
+        scored; "not sought": the whole image, as asked. Of a video, frames without a face count
+        only where no frame has one.
     error : str or None
         Why there is no score.
+    threshold : float or None
+        The detector's.
+    frames : tuple of FrameScore
+        Of a video, in order; empty for an image.
+    crops : tuple of ndarray
+        What was scored, where it was asked for: uint8 (size, size, 3) RGB.
     """
 
     file: str
@@ -43,35 +67,100 @@ class Verdict:
     verdict: str | None
     face: str
     error: str | None
+    threshold: float | None = None
+    frames: tuple[FrameScore, ...] = ()
+    crops: tuple[np.ndarray, ...] = field(default=(), repr=False, compare=False)
 
 
-def predict(checkpoint: Path, files: Sequence[Path], crop: bool = True) -> list[Verdict]:
-    """Score image files, and the files in folders, in the order given.
+COLUMNS = ("file", "score", "verdict", "face", "error", "threshold", "frames")
+
+
+def predict(
+    checkpoint: Path,
+    files: Sequence[Path],
+    crop: bool = True,
+    frames: int = 10,
+    keep_crops: bool = False,
+) -> list[Verdict]:
+    """Score image and video files, and the files in folders, in the order given.
 
     A file that cannot be read gets a verdict that says so, and the rest goes on.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        A checkpoint, ours or the authors', or the directory of a finished run.
+    files : sequence of Path
+        Files and folders.
+    crop : bool
+        Whether to look for the face and score it alone.
+    frames : int
+        How many of a video are scored, evenly spaced.
+    keep_crops : bool
+        Whether verdicts hold what was scored.
 
     Raises
     ------
     InputError
-        The checkpoint cannot be used.
+        The checkpoint cannot be used, or `frames` is less than 1.
     """
+    if frames < 1:
+        raise InputError(f"frames is {frames}; expected at least 1")
     detector = load_checkpoint(checkpoint)
     size = RunConfig.from_dict(detector.config).size if detector.config else 128
     verdicts = []
     listed = [file for given in files for file in _listed(given)]
-    for file in tqdm(listed, desc="scoring", unit="file", disable=len(listed) < 20, leave=False):
+    films = any(file.suffix.lower() in VIDEO_SUFFIXES for file in listed)
+    quiet = len(listed) < (3 if films else 20)
+    for file in tqdm(listed, desc="scoring", unit="file", disable=quiet, leave=False):
         try:
-            image = read_image(file)
+            if file.suffix.lower() in VIDEO_SUFFIXES:
+                scored, crops = _score_video(detector, file, size, crop, frames)
+                score, face = float(np.mean([f.score for f in scored])), scored[0].face
+            else:
+                image, face = _cut(read_image(file), size, crop)
+                scored, crops = (), (image,)
+                score = float(score_images(detector, to_batch([image]))[0])
         except InputError as error:
             verdicts.append(Verdict(str(file), None, None, "none", str(error)))
             continue
-        image, face = crop_face(image, size) if crop else (whole_image(image, size), "not sought")
-        score = float(score_images(detector, to_batch([image]))[0])
         named = None
         if detector.threshold is not None:
             named = "live" if score >= detector.threshold else "attack"
-        verdicts.append(Verdict(str(file), score, named, face, None))
+        crops = crops if keep_crops else ()
+        verdicts.append(
+            Verdict(str(file), score, named, face, None, detector.threshold, scored, crops)
+        )
     return verdicts
+
+
+def _cut(image: np.ndarray, size: int, crop: bool) -> tuple[np.ndarray, str]:
+    return crop_face(image, size) if crop else (whole_image(image, size), "not sought")
+
+
+def _score_video(
+    detector: Detector, file: Path, size: int, crop: bool, frames: int
+) -> tuple[tuple[FrameScore, ...], tuple[np.ndarray, ...]]:
+    """Score frames of a video: those with a face, or all where none has one."""
+    decoded = decode(
+        file,
+        lambda count: choose(range(count), "linspace", frames),
+        lambda _, image: _cut(image, size, crop),
+    )
+    if not decoded.taken:
+        raise InputError(f"{file}: none of its chosen frames can be decoded; export it again")
+    cut = {n: c for n, c in sorted(decoded.taken.items()) if c[1] != "none"} or decoded.taken
+    crops = [image for image, _ in cut.values()]
+    scores = [
+        float(score)
+        for start in range(0, len(crops), BATCH)
+        for score in score_images(detector, to_batch(crops[start : start + BATCH]))
+    ]
+    scored = tuple(
+        FrameScore(number, number / decoded.rate if decoded.rate else None, score, face)
+        for (number, (_, face)), score in zip(cut.items(), scores, strict=True)
+    )
+    return scored, tuple(crops)
 
 
 def _listed(given: Path) -> list[Path]:
@@ -83,20 +172,28 @@ def _listed(given: Path) -> list[Path]:
 
 
 def render(verdicts: Sequence[Verdict], form: str) -> str:
-    """Write verdicts as "table", "csv" or "json"."""
+    """Write verdicts as "table", "csv" or "json"; a video's frames follow it, or are a field."""
     if form == "json":
-        return json.dumps([asdict(v) for v in verdicts], indent=2)
+        rows = [{c: getattr(v, c) for c in COLUMNS} for v in verdicts]
+        for row in rows:
+            row["frames"] = [frame._asdict() for frame in row["frames"]]
+        return json.dumps(rows, indent=2)
     if form == "csv":
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, [f.name for f in fields(Verdict)], lineterminator="\n")
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(v) for v in verdicts)
+        for v in verdicts:
+            frames = " ".join(f"{f.frame}:{f.score:.6f}" for f in v.frames)
+            writer.writerow({c: getattr(v, c) for c in COLUMNS} | {"frames": frames})
         return text.getvalue().rstrip("\n")
     wide = max(len(_printable(v.file)) for v in verdicts)  # error messages name their file
     lines = []
     for v in verdicts:
         said = f"{_printable(v.file):{wide}}  "
         lines.append(v.error or f"{said}{v.score:.4f}  {v.verdict or '-':6}  face={v.face}")
+        for f in v.frames:
+            at = "" if f.seconds is None else f" ({f.seconds:.2f} s)"
+            lines.append(f"{f'frame {f.frame}{at}':>{wide}}  {f.score:.4f}")
     return "\n".join(lines)
 
 

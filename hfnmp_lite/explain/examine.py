@@ -1,0 +1,221 @@
+"""One network before one simulated person: what it responds to, and what its explanations say.
+
+The result is plain numbers, a *record* for each picture, ready for JSON; `table` sums them up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from hfnmp_lite.data.loaders import to_batch
+from hfnmp_lite.explain import attribution, measures
+from hfnmp_lite.explain.attribution import Attribution
+from hfnmp_lite.explain.cue_sets import CueSet, DecoySet, Person
+from hfnmp_lite.explain.measures import LARGEST, SMALLEST
+from hfnmp_lite.explain.response import blurred, respond
+from hfnmp_lite.model.detector import Detector
+
+Explain = Callable[[Detector, Tensor, str], Attribution]  # detector, images, response
+Record = dict[str, object]
+RANDOM_ORDERS = 2
+
+
+def _by(method: str, of: str = "image") -> Explain:
+    def explain(detector: Detector, images: Tensor, response: str) -> Attribution:
+        return attribution.attribute(detector, images, method, response, of)
+
+    return explain
+
+
+def edges(_detector: Detector, images: Tensor, response: str) -> Attribution:
+    """Return the edges of the images, as evidence for attack: a map that knows no network."""
+    grey = images.mean(1).double().cpu().numpy()
+    found = -np.stack([np.hypot(*(_slope(g, axis) for axis in (0, 1))) for g in grey])
+    return Attribution("edges", response, "image", {"image": found}, np.full(len(grey), np.nan))
+
+
+def _slope(grey: np.ndarray, axis: int) -> np.ndarray:
+    return cv2.Sobel(grey, cv2.CV_64F, 1 - axis, axis, borderType=cv2.BORDER_REFLECT_101)
+
+
+METHODS: dict[str, Explain] = {
+    "occlusion": _by("occlusion"),
+    "ig": _by("ig"),
+    "ig, pattern space": _by("ig", "streams"),
+    "smoothgrad": _by("smoothgrad"),
+    "gradcam": _by("gradcam"),
+    "edges": edges,
+}
+"""Label -> explanation. The second Integrated Gradients takes image and pattern as independent."""
+
+
+def methods_for(detector: Detector) -> dict[str, Explain]:
+    """Return the methods that can be asked of a network: one stream has no pattern space."""
+    one = getattr(detector, "extractor", None) is None
+    return {k: v for k, v in METHODS.items() if not (one and k == "ig, pattern space")}
+
+
+def examine(detector: Detector, person: Person, response: str, costly: bool) -> list[Record]:
+    """Examine one network before one person.
+
+    Parameters
+    ----------
+    detector : Detector
+        In eval mode.
+    response : {"margin", "map", "score"}
+        What is explained.
+    costly : bool
+        Whether to measure max-sensitivity and the sanity check of drawn weights, which take most
+        of the time.
+
+    Returns
+    -------
+    list of dict
+        "what" is "live", "attack" or "decoy", then numbers by name.
+    """
+    live = _scored(detector, list(person.live), response)
+    records: list[Record] = [{"what": "live", "picture": i} | one for i, one in enumerate(live)]
+    for i, attack in enumerate(person.attacks):
+        record = _attack(detector, attack, response, costly)
+        records.append({"what": "attack", "picture": i} | record)
+    for i, decoy in enumerate(person.decoys[:1]):
+        records.append({"what": "decoy", "picture": i} | _decoy(detector, decoy, response))
+    about = {"domain": person.domain, "subject": person.subject}
+    return [about | record for record in records]
+
+
+def _scored(detector: Detector, images: list[np.ndarray], response: str) -> list[Record]:
+    """Score and response of each picture."""
+    batch = to_batch(images)
+    scores, responses = respond(detector, batch, "score"), respond(detector, batch, response)
+    return [
+        {"score": float(s), "response": float(r)} for s, r in zip(scores, responses, strict=True)
+    ]
+
+
+def _attack(detector: Detector, attack: CueSet, response: str, costly: bool) -> Record:
+    names = list(attack.without)
+    shown = [attack.image, attack.freed, attack.unmarked, attack.bare]
+    shown += [attack.without[cue] for cue in names] + [attack.alone[cue] for cue in names]
+    full, freed, unmarked, bare, *rest = _scored(detector, shown, response)
+    k = len(names)
+    record: Record = {
+        "kind": attack.attack_type,
+        **full,
+        "freed": freed,
+        "unmarked": unmarked,
+        "bare": bare,
+        "without": dict(zip(names, rest[:k], strict=True)),
+        "alone": dict(zip(names, rest[k:], strict=True)),
+        "area": {cue: float(member.mean()) for cue, member in attack.member.items()},
+        # a cue out of the picture, like a bezel beyond its border, changes nothing
+        "present": [cue for cue in names if (attack.without[cue] != attack.image).any()],
+    }
+    image, other = to_batch([attack.image]), to_batch([attack.unmarked])
+    found = {name: ask(detector, image, response) for name, ask in methods_for(detector).items()}
+    maps = {name: one.map[0] for name, one in found.items()}
+    methods = {name: against_cues(values, attack.member) for name, values in maps.items()}
+    masses = {name: measures.patch_sums(values) for name, values in maps.items()}
+    record |= _curves(detector, image, other, masses, response, methods)
+    baseline = measures.replacing(detector, image, blurred(image), response)
+    for name, value in attribution.infidelity(baseline, masses).items():
+        methods[name]["infidelity"] = value
+    if costly:
+        _check_stability(detector, image, maps, response, methods)
+    record["methods"] = methods
+    record["completeness"] = {
+        name: {"error": float(one.error[0]), "explained": float(one.explained[0])}
+        for name, one in found.items()
+        if one.complete
+    }
+    if len(found) == len(METHODS):
+        shares = attribution.stream_shares(detector, image, response)
+        record["shapley"] = {"image": float(shares.image[0]), "pattern": float(shares.pattern[0])}
+    return record
+
+
+def against_cues(
+    values: np.ndarray, member: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, float]]:
+    """Overlap of a map with each cue: share, pointing and evidence, where they may be asked."""
+    large_enough = {cue: m for cue, m in member.items() if m.mean() >= SMALLEST}
+    return {
+        "share": {cue: measures.share_inside(values, m) for cue, m in large_enough.items()},
+        "pointing": {
+            cue: measures.pointing(values, m)
+            for cue, m in large_enough.items()
+            if m.mean() < LARGEST
+        },
+        "evidence": {cue: measures.evidence_inside(values, m) for cue, m in member.items()},
+    }
+
+
+def _curves(
+    detector: Detector,
+    image: Tensor,
+    other: Tensor,
+    masses: Mapping[str, np.ndarray],
+    response: str,
+    methods: dict[str, dict],
+) -> Record:
+    """Deletion and insertion of every method; returns the mean areas of random orders."""
+    answer = measures.replacing(detector, image, other, response)
+    for name, mass in masses.items():
+        deleted, inserted = measures.deletion_and_insertion(answer, mass)
+        methods[name]["deletion"] = measures.area(deleted)
+        methods[name]["insertion"] = measures.area(inserted)
+    shape = next(iter(masses.values())).shape
+    rng = np.random.default_rng(0)
+    found = [
+        [measures.area(c) for c in measures.deletion_and_insertion(answer, rng.random(shape))]
+        for _ in range(RANDOM_ORDERS)
+    ]
+    deletion, insertion = np.mean(found, axis=0)
+    return {"random_deletion": float(deletion), "random_insertion": float(insertion)}
+
+
+def _check_stability(
+    detector: Detector,
+    image: Tensor,
+    maps: Mapping[str, np.ndarray],
+    response: str,
+    methods: dict[str, dict],
+) -> None:
+    """Max-sensitivity, and likeness to the explanation of a network with weights drawn anew."""
+    anew = {far: measures.drawn_anew(detector, far) for far in measures.HOW_FAR}
+    for name, explain in methods_for(detector).items():
+        if name == "edges":
+            continue
+
+        def explained(x: Tensor, explain: Explain = explain) -> np.ndarray:
+            return explain(detector, x, response).map
+
+        methods[name]["sensitivity"] = float(attribution.max_sensitivity(explained, image)[0])
+        before = np.abs(maps[name]).ravel()
+        methods[name]["randomised"] = {
+            far: measures.rank_correlation(
+                before, np.abs(explain(other, image, response).map).ravel()
+            )
+            for far, other in anew.items()
+        }
+
+
+def _decoy(detector: Detector, decoy: DecoySet, response: str) -> Record:
+    """A mark of any class: a network should not respond to it, nor an explanation point there."""
+    marked, plain = _scored(detector, [decoy.image, decoy.without], response)
+    image = to_batch([decoy.image])
+    methods = {
+        name: against_cues(ask(detector, image, response).map[0], {"decoy": decoy.member})
+        for name, ask in methods_for(detector).items()
+    }
+    return {
+        "kind": decoy.attack_type,
+        **marked,
+        "without": {"decoy": plain},
+        "area": {"decoy": float(decoy.member.mean())},
+        "methods": methods,
+    }
