@@ -93,6 +93,8 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("run", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
     evaluate.add_argument("--manifest", type=Path, metavar="FILE")
     evaluate.add_argument("--domain", help="judge on this one instead of the run's target")
+    evaluate.add_argument("--report", type=Path, metavar="FILE.html", help="of the run, as a page")
+    evaluate.add_argument("--show-faces", action="store_true", help="of real people, in the report")
 
     predict = add("predict", _predict, "score image and video files: live or attack")
     predict.add_argument("checkpoint", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
@@ -313,9 +315,20 @@ def _run_grid(given: argparse.Namespace) -> list[str]:
 
 
 def _evaluate(given: argparse.Namespace) -> None:
-    from hfnmp_lite.experiments.run import evaluate
+    from hfnmp_lite.experiments.run import evaluate, stored_data
 
+    if given.show_faces and given.report is None:
+        raise InputError("--show-faces goes with --report FILE.html; name the report")
+    if given.report is not None and (given.manifest is not None or given.domain is not None):
+        raise InputError("--report shows the run on its own data; leave --manifest, --domain out")
     print_summary(evaluate(given.run, given.manifest, given.domain))
+    if given.report is not None:
+        from hfnmp_lite.model.checkpoint import load_checkpoint
+        from hfnmp_lite.teach.report import write_report
+
+        data, detector = stored_data(given.run), load_checkpoint(given.run)
+        write_report(given.run, data, detector, given.report, given.show_faces)
+        print(f"\nThe report: {given.report.resolve()}")
 
 
 def _predict(given: argparse.Namespace) -> int:

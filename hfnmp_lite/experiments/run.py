@@ -256,6 +256,12 @@ def evaluate(
     }
 
 
+def stored_data(folder: Path) -> list[Presentation]:
+    """Read the data that a finished run was made on."""
+    data = str(read_metrics(folder)["data"])
+    return load_data(None if data == SHIPPED else data)
+
+
 def read_metrics(folder: Path) -> dict[str, object]:
     """Read the metrics.json of a finished run.
 

@@ -38,11 +38,15 @@ class Run:
 
     @property
     def simulated(self) -> bool:
-        """Whether the data are those of the simulator."""
-        from hfnmp_lite.simulate.domains import DOMAINS
-
-        domains = {s.domain for s in self.scored}
-        return self.stored.get("data") == SHIPPED or domains <= set(DOMAINS)
+        """Whether the data are those of the simulator: only its manifests say what was drawn."""
+        data = self.stored.get("data")
+        if data == SHIPPED:
+            return True
+        try:
+            with open(str(data), newline="", encoding="utf-8") as file:
+                return all("draw" in (row.get("parameters") or "") for row in csv.DictReader(file))
+        except (OSError, ValueError, csv.Error):
+            return False
 
 
 def read_run(folder: Path, presentations: Sequence[Presentation], detector: Detector) -> Run:

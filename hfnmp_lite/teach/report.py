@@ -52,6 +52,7 @@ def write_report(
     presentations: Sequence[Presentation],
     detector: Detector,
     out_path: str | Path,
+    show_faces: bool = False,
 ) -> None:
     """Write the report of a finished run as one self-contained HTML file, whole or not at all.
 
@@ -65,6 +66,8 @@ def write_report(
         The run's, in eval mode.
     out_path : path
         The HTML file.
+    show_faces : bool
+        Whether the faces of real data are shown; simulated ones always are.
 
     Raises
     ------
@@ -81,8 +84,11 @@ def write_report(
         _what_was_done(run),
         pictures.thresholds(run),
         pictures.by_type(run),
-        pictures.what_it_sees(run),
-        pictures.cases(run),
+        *(
+            (pictures.what_it_sees(run), pictures.cases(run))
+            if run.simulated or show_faces
+            else (_no_faces(),)
+        ),
         pictures.learning(run),
         _limits(run),
         _go_on(run),
@@ -106,6 +112,17 @@ def _head(run: Run, title: str) -> Markup:
         paragraph("hfnmp_lite · report of one run", class_="kicker"),
         tag("h1", title),
         paragraph(about, class_="note"),
+    )
+
+
+def _no_faces() -> Markup:
+    return section(
+        "Faces",
+        paragraph(
+            "The recordings are of real people, so this page shows no face; nothing of it left "
+            "this machine. Make the report with --show-faces to see cases and score maps."
+        ),
+        id_="sees",
     )
 
 
