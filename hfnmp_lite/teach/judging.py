@@ -158,9 +158,11 @@ def staircase(steps: Mapping[str, float], causes: Sequence[str]) -> Figure:
         mark, face = CHOSEN["by target (oracle)" if "oracle" in name else "by sources"]
         style = {"color": "black", "markerfacecolor": face, "markeredgewidth": 2}
         axes.plot(value, row, mark, markersize=13, zorder=3, **style)
-        axes.annotate(
-            f"{value:.1%}", (value, row), (13, -8), textcoords="offset points", va="center"
+        # Beside the marker, where no arrow comes or goes
+        side = (
+            {"xytext": (14, -8)} if row == len(steps) - 1 else {"xytext": (-14, 8), "ha": "right"}
         )
+        axes.annotate(f"{value:.1%}", (value, row), textcoords="offset points", va="center", **side)
     for row, (before, after, cause) in enumerate(zip(values[:-1], values[1:], causes, strict=True)):
         shade = PALETTE["live"] if after < before else PALETTE["replay"]
         style = {"arrowstyle": "-|>", "color": shade, "linewidth": 2.5, "shrinkA": 9, "shrinkB": 9}
@@ -170,7 +172,7 @@ def staircase(steps: Mapping[str, float], causes: Sequence[str]) -> Figure:
         place = ((before + after) / 2 + 0.015, row + 0.5)
         axes.text(*place, said, color=shade, fontsize=SIZE - 1, va="center")
     axes.set_yticks(range(len(names)), names, fontsize=SIZE)
-    axes.set(ylim=(len(names) - 0.6, -0.4), xlim=(min(values) - 0.03, max(values) + 0.12))
+    axes.set(ylim=(len(names) - 0.6, -0.4), xlim=(min(values) - 0.05, max(values) + 0.12))
     for text in axes.texts:
         text.set_fontsize(SIZE)
     _per_cent(axes.xaxis)
