@@ -45,6 +45,7 @@ CANDIDATES: dict[str, tuple[Changes, ...]] = {
     "lbp": ({}, {"lbp_method": "uniform"}),
     "mp": ({}, {"extractor_lr": 3e-3}),
 }
+TRIALS = 3  # a target's sources, each left out once
 Recipes = Mapping[tuple[str, str], Changes]  # by pattern and target
 
 
@@ -63,7 +64,8 @@ def recipes(rows: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], Changes]
     """Give every pattern and target the candidate of the lowest leave-one-source-out HTER.
 
     A target's errors are those on its sources, from runs that learned on two other sources of it;
-    the target itself is in none. Ties go to the earlier candidate.
+    the target itself is in none. Ties go to the earlier candidate, and a pattern whose trials are
+    not all there keeps the preset as it is.
     """
     configs = [json.loads(row["config"]) for row in rows]
     domains = {row["target"] for row in rows} | {d for c in configs for d in c["sources"]}
@@ -71,7 +73,7 @@ def recipes(rows: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], Changes]
     for pattern, candidates in CANDIDATES.items():
         usual = asdict(_USUAL)
         for target in sorted(domains):
-            means = []
+            means, counts = [], set()
             for changes in candidates:
                 wanted = {**usual, "pattern": pattern, **changes}
                 errors = [
@@ -81,7 +83,9 @@ def recipes(rows: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], Changes]
                     and all(config[k] == wanted[k] for k in ("pattern", *_varied(pattern)))
                 ]
                 means.append(np.mean(errors) if errors else np.inf)
-            chosen[pattern, target] = candidates[int(np.argmin(means))]
+                counts.add(len(errors))
+            complete = counts == {TRIALS}
+            chosen[pattern, target] = candidates[int(np.argmin(means)) if complete else 0]
     return chosen
 
 
