@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 from rows import ARMS, DOMAINS, planted, row
+from scipy import stats
 
-from hfnmp_lite.experiments import paired
 from hfnmp_lite.experiments.ablation import arms_of, read_rows, write_rows
-from hfnmp_lite.experiments.paired import ALONE, BOTH, Draws, gain, tabulate
+from hfnmp_lite.experiments.paired import ALONE, BOTH, gain, mean_interval, say_gain, tabulate
 from hfnmp_lite.experiments.summary import (
     GOAL_ARM,
     GOALS,
@@ -57,47 +57,83 @@ def test_a_case_worked_by_hand():
     assert found["targets"]["phone"]["points"] == pytest.approx(25)
     assert found["targets"]["webcam"]["points"] == pytest.approx(25)
     assert found["points"] == pytest.approx(25)
-    # One of two seeds is drawn. Before the phone, subject by subject, in points:
-    # seed 0 gains 25 with the first and (0 + 50) / 2 with the second; seed 1: 50 and 25 - 25.
-    # A draw is the first twice, both, or the second twice: 25, 25, 25 and 50, 25, 0. Each of these
-    # six comes in one draw of eight or more, so the percentiles are the ends.
-    assert found["targets"]["phone"]["interval"] == pytest.approx((0, 50))
-    assert found["targets"]["webcam"]["interval"] == pytest.approx((25, 25))
-    assert found["interval"] == pytest.approx((12.5, 37.5))
+    # Before the phone, seeds by subjects, in points: 25, 25 | 50, 0. Seeds have equal means, 25;
+    # subjects 37.5 and 12.5, as far apart as in the rest, -12.5, 12.5 | 12.5, -12.5: nothing is
+    # left for them. Mean square of the rest: 4 x 156.25 / 1; of the mean: 625 / 4 = 12.5 squared.
+    # Student's t at one degree of freedom: 12.706.
+    half = 12.706205 * 12.5
+    assert found["targets"]["phone"]["interval"] == pytest.approx((25 - half, 25 + half))
+    assert found["targets"]["webcam"]["interval"] == (25, 25)
+    assert found["interval"] == pytest.approx((25 - half / 2, 25 + half / 2))
     assert found["over"] == BOTH
-    assert found["clear"]
-    assert not found["targets"]["phone"].get("clear")
+    assert found["clear"] is False
 
 
-def test_the_spread_of_the_draws_is_that_of_the_two_way_table():
-    """Independent draws of rows and columns: the variance of their mean in closed form."""
-    table = tabulate(planted({"lbp": 0.3, "rgb": 0.4}, seeds=4, targets=("phone",)))
-    draws = Draws(table, resamples=20_000)
-    seeds = table.common("lbp", "rgb", "phone")
-    resampled = draws.hter("rgb", "phone", seeds) - draws.hter("lbp", "phone", seeds)
-    wrong = table.wrong["rgb", "phone"] - table.wrong["lbp", "phone"]
-    each = 100 * (wrong / table.shown["phone"]).mean(2)  # (seeds, subjects), in points
-    by_seed, by_subject = each.mean(1), each.mean(0)
-    rest = each - by_seed[:, None] - by_subject + each.mean()
-    n_seeds, n_subjects = each.shape
-    expected = (
-        by_seed.var(ddof=1) / n_seeds  # unbiased: n - 1 seeds are drawn
-        + by_subject.var() / n_subjects
-        + rest.var() / ((n_seeds - 1) * n_subjects)
-    )
-    assert resampled.var() == pytest.approx(expected, rel=0.04)
-    assert resampled.mean() == pytest.approx(each.mean(), abs=0.1)
+# --- intervals ---------------------------------------------------------------------------------
+
+
+def test_where_only_seeds_or_only_subjects_vary_it_is_students_interval():
+    values = np.random.default_rng(0).normal(3, 2, 7)
+    expected = stats.ttest_1samp(values, 0).confidence_interval()
+    for table in (np.tile(values[:, None], 5), np.tile(values, (4, 1)), values[None]):
+        assert mean_interval([table]) == pytest.approx(tuple(expected))
+
+
+def test_two_targets_make_welchs_interval():
+    draw = np.random.default_rng(1)
+    a, b = draw.normal(3, 2, 5), draw.normal(1, 6, 4)
+    welch = stats.ttest_ind(a, -b, equal_var=False).confidence_interval()  # of mean a + mean b
+    found = mean_interval([np.tile(a[:, None], 6), np.tile(b[:, None], 3)])
+    assert found == pytest.approx((welch.low / 2, welch.high / 2))
+
+
+def test_seeds_and_subjects_that_only_add_up_add_their_variances():
+    draw = np.random.default_rng(2)
+    seeds, subjects = draw.normal(0, 4, 5), draw.normal(0, 9, 30)
+    low, high = mean_interval([seeds[:, None] + subjects])
+    parts = seeds.var(ddof=1) / 5, subjects.var(ddof=1) / 30
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 4 + parts[1] ** 2 / 29)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(sum(parts))
+    assert (high - low) / 2 == pytest.approx(half)
+    assert (high + low) / 2 == pytest.approx(seeds.mean() + subjects.mean())
+
+
+@pytest.mark.parametrize("spreads", [(2.5, 2.5, 12), (10, 3, 12), (0, 3, 12)])
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_promise_is_kept_with_few_seeds(seeds, spreads):
+    """Spreads of seeds, subjects and both together, in points: the truth, 0, is in 95 of 100."""
+    draw = np.random.default_rng(0)
+    held = []
+    for _ in range(400):
+        tables = [
+            spreads[0] * draw.standard_normal((seeds, 1))
+            + spreads[1] * draw.standard_normal((1, 40))
+            + spreads[2] * draw.standard_normal((seeds, 40))
+            for _ in range(4)
+        ]
+        low, high = mean_interval(tables)
+        held.append(low <= 0 <= high)
+    assert 0.92 <= np.mean(held) <= 0.995
 
 
 def test_a_planted_difference_is_covered_about_as_often_as_promised():
     covered, clear = [], []
     for number in range(120):
         table = tabulate(planted({"lbp": 0.35, "rgb": 0.4}, seeds=5, subjects=20, rng=number))
-        found = gain(table, "lbp", "rgb", DOMAINS, Draws(table, 400, seed=number))
+        found = gain(table, "lbp", "rgb", DOMAINS)
         covered.append(found.interval[0] <= 5 <= found.interval[1])
         clear.append(found.clear)
     assert 0.88 <= np.mean(covered) <= 0.995
     assert np.mean(clear) > 0.2  # the interval is not so wide that it tells nothing
+
+
+def test_uneven_subjects_weigh_as_they_do_in_the_error():
+    """A subject without attacks, one with many: a run's subjects still average to its HTER."""
+    uneven = {"a": [1, 2, 0, 0], "b": [0, 1, 5, 9], "c": [3, 3, 1, 2]}
+    table = tabulate([row("lbp", "phone", 0, uneven)])
+    errors = table.errors("lbp", "phone", [0])
+    assert errors.shape == (1, 3)
+    assert errors.mean() == pytest.approx(100 * (4 / 6 + 6 / 11) / 2)
 
 
 def test_what_both_arms_share_is_not_in_the_interval():
@@ -111,7 +147,7 @@ def test_what_both_arms_share_is_not_in_the_interval():
         worse.append(row("rgb", one["target"], int(one["seed"]), less))
     found = summarise(worse)["gains"]["lbp"]["rgb"]
     assert found["points"] == pytest.approx(12.5)
-    assert found["interval"] == pytest.approx((12.5, 12.5))
+    assert found["interval"] == pytest.approx((12.5, 12.5), abs=1e-6)
 
 
 def test_equal_arms_differ_by_exactly_zero():
@@ -325,31 +361,17 @@ def test_a_pair_says_what_it_shows():
 
     rows = without(planted(GOOD, seeds=2, subjects=6), pattern="mp", target="handheld")
     table = tabulate(rows)
-    draws = Draws(table, 200)
     said = set()
     places = (*DOMAINS, ablation_figures.MEAN)
     for baseline, target in itertools.product(("lbp", "rgb"), places):
-        _, alt = ablation_figures.pair(table, "random", baseline, target, draws)
-        found = gain(table, "random", baseline, DOMAINS if target == "mean" else [target], draws)
+        _, alt = ablation_figures.pair(table, "random", baseline, target)
+        found = gain(table, "random", baseline, DOMAINS if target == "mean" else [target])
         assert f"{found.points:+.1f} [" in alt
         assert target in alt
         said.add(alt)
     assert len(said) == 10
-    _, alt = ablation_figures.pair(table, GOAL_ARM, "lbp", ablation_figures.MEAN, draws)
+    _, alt = ablation_figures.pair(table, GOAL_ARM, "lbp", ablation_figures.MEAN)
     assert "runs are missing" in alt
-
-
-def test_the_documented_draw_is_one_seed_fewer(monkeypatch):
-    """Two seeds far apart: one is drawn, so the interval reaches both; of two drawn, 1 in 2 mix."""
-    rows = [
-        row(arm, "phone", seed, counts("phone", *[(0, error)] * 3))
-        for arm, errors in (("lbp", (2, 4)), ("rgb", (0, 0)))
-        for seed, error in enumerate(errors)
-    ]
-    table = tabulate(rows)
-    found = Draws(table, 500).hter("lbp", "phone", (0, 1))
-    assert set(np.round(found, 6)) == {25, 50}
-    assert paired.RESAMPLES >= 1000
 
 
 def test_spreads_and_coverage_are_drawn_where_they_should_be():
@@ -365,11 +387,10 @@ def test_spreads_and_coverage_are_drawn_where_they_should_be():
 
 
 def test_a_gain_in_words():
-    rows = planted(GOOD, seeds=2, spread=(0.01, 0.05))
+    rows = planted(GOOD, seeds=4, spread=(0.01, 0.05))
     table = tabulate(without(rows, pattern="rgb", target="phone"))
-    draws = Draws(table, 500)
-    said = paired.say_gain("lbp", GOAL_ARM, gain(table, "lbp", GOAL_ARM, DOMAINS, draws))
+    said = say_gain("lbp", GOAL_ARM, gain(table, "lbp", GOAL_ARM, DOMAINS))
     assert said.startswith("lbp over mp alternating 2: -")
     assert said.endswith("over subjects and seeds, clear of zero")
-    missing = gain(table, "lbp", "rgb", DOMAINS, draws)
-    assert paired.say_gain("lbp", "rgb", missing) == "lbp over rgb: runs are missing"
+    missing = gain(table, "lbp", "rgb", DOMAINS)
+    assert say_gain("lbp", "rgb", missing) == "lbp over rgb: runs are missing"

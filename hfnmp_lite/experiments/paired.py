@@ -1,28 +1,31 @@
 """Arms compared run by run: paired differences of errors, with intervals.
 
 The *gain* of an arm over a baseline is the baseline's HTER less the arm's, in points (hundredths),
-at the source threshold: positive where the arm errs less. It is a mean over the seeds that both
-have, then over the targets. Its interval is a bootstrap, paired in both respects: within each
-target, subjects are drawn with replacement, as many as there are, and seeds, one fewer than there
-are; both arms are judged on the same subjects and with the same seeds. It runs from the 2.5th to
-the 97.5th percentile of the resampled gain.
+at the source threshold: positive where the arm errs less. It is a mean over the subjects and the
+seeds that both have, then over the targets. It is paired in both respects: a subject's error with
+one arm is subtracted from the same subject's with the other, learned with the same seed.
 
-Why one seed fewer: n drawn from n spread with (n - 1) / n of the variance that they should, two
-thirds at three seeds; n - 1 drawn from n have the right one (McCarthy and Snowden, "The bootstrap
-and finite population sampling", 1985). Where subjects and seeds act together no bootstrap is exact;
-drawing both overstates that part a little (Owen, "The pigeonhole bootstrap", 2007).
+Before one target the gains form a table of seeds by subjects. Its two-way analysis of variance
+tells what seeds move, what subjects move, and what they do together; the three make the variance of
+the mean as if other seeds and other people had been drawn. Variances are added up over the
+targets. The 95 % interval takes Student's t at Satterthwaite's degrees of freedom ("An approximate
+distribution of estimates of variance components", 1946): few where few seeds carry the uncertainty.
+A component that comes out negative counts as zero, which makes the interval a little longer.
+
+Why no bootstrap over both: drawing n seeds from n gives (n - 1) / n of their variance, two thirds
+at three seeds, and knows nothing of t's longer tails, so that it is too short where seeds move
+much; and it counts what seeds and subjects do together three times (Owen, "The pigeonhole
+bootstrap", 2007), so that it is too long where that is most of it. Notebook 08 compares them.
 
 What the intervals do not tell:
 
-- *Three or five seeds are few.* Their spread is itself hardly known, and a percentile knows nothing
-  of the longer tails that Student's t would give. Where seeds move the error more than subjects do,
-  the interval at two or three seeds is still too short, at five about right (notebook 08 measures
-  it). With *one*, only subjects are drawn: the interval is then about these trained networks, not
-  about the method, and is marked so.
+- *Three or five seeds are few.* Their spread is itself hardly known, hence the long tails; and t
+  trusts that it is roughly normal. Where one training in ten collapses, three seeds mostly miss it,
+  and no formula finds what is not there. With *one* seed the interval is over subjects alone: it is
+  about these trained networks, not about the method, and is marked so.
 - The targets are fixed: these domains, not a further one. So are the data: the sources' subjects
   stay (a seed moves only which of them are held out), and so does what the search chose.
-- Seeds are drawn in each target by themselves, as if equal seeds before two targets had nothing in
-  common; they share their initial weights.
+- Seeds of two targets count as having nothing in common; they share their initial weights.
 - No correction is made for how many arms are compared. The best of many looks better than it is.
 """
 
@@ -33,13 +36,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
-from hfnmp_lite.evaluate.intervals import LEVEL, draw_subjects
+from hfnmp_lite.evaluate.intervals import LEVEL
 from hfnmp_lite.experiments.ablation import arms_of, name_of
 from hfnmp_lite.files import InputError
 
 FIGURES = ("hter", "hter_oracle", "auc")
-RESAMPLES = 2000
 BOTH, ALONE = "subjects and seeds", "subjects alone"  # what an interval is over
 
 
@@ -72,6 +75,17 @@ class Table:
         """Return the seeds that both have."""
         first, second = (self.seeds.get((name, target), ()) for name in (arm, baseline))
         return tuple(s for s in first if s in second)
+
+    def errors(self, arm: str, target: str, seeds: Sequence[int]) -> np.ndarray:
+        """Error of every subject in points, (n_seeds, n_subjects); a run's mean is its HTER.
+
+        Where all subjects have as many live presentations and as many attacks, that is the mean of
+        a subject's two error rates; elsewhere a subject with more of them weighs more.
+        """
+        place = [self.seeds[arm, target].index(s) for s in seeds]
+        wrong, shown = self.wrong[arm, target][place], self.shown[target]
+        rates = wrong.sum(1, keepdims=True) / shown.sum(0)  # (n_seeds, 1, 2)
+        return 100 * (rates + (wrong - rates * shown) * len(shown) / shown.sum(0)).mean(2)
 
 
 @dataclass(frozen=True)
@@ -173,69 +187,60 @@ def _in_order(arms: set[str]) -> tuple[str, ...]:
     return (*(a for a in known if a in arms), *sorted(arms - set(known)))
 
 
-class Draws:
-    """Subjects and seeds drawn for a table, once: every arm is judged on the same ones.
-
-    Parameters
-    ----------
-    table : Table
-    resamples, seed : int
-        How many draws; of the generator.
-    """
-
-    def __init__(self, table: Table, resamples: int = RESAMPLES, seed: int = 0) -> None:
-        self._table, self._resamples, self._seed = table, resamples, seed
-        self._people: dict[str, np.ndarray] = {}
-        self._known: dict[tuple[object, ...], np.ndarray] = {}
-
-    def hter(self, arm: str, target: str, seeds: tuple[int, ...]) -> np.ndarray:
-        """HTER in points of an arm's runs with these seeds, in every resample: (resamples,)."""
-        asked = arm, target, seeds
-        if asked not in self._known:
-            self._known[asked] = self._resampled(*asked)
-        return self._known[asked]
-
-    def _resampled(self, arm: str, target: str, seeds: tuple[int, ...]) -> np.ndarray:
-        shown, at = self._table.shown[target], self._table.targets.index(target)
-        if target not in self._people:
-            rng = np.random.default_rng([self._seed, 0, at])
-            self._people[target] = draw_subjects(rng, len(shown), self._resamples)
-        people = self._people[target]  # (resamples, n_subjects)
-        place = [self._table.seeds[arm, target].index(s) for s in seeds]
-        wrong = self._table.wrong[arm, target][place]  # (n_seeds, n_subjects, 2)
-        with np.errstate(invalid="ignore"):
-            rates = np.einsum("rp,spk->rsk", people, wrong, optimize=True)
-            errors = 100 * (rates / (people @ shown)[:, None]).mean(2)  # (resamples, n_seeds)
-        rng = np.random.default_rng([self._seed, 1, at])  # the same for every arm
-        drawn = rng.integers(len(seeds), size=(self._resamples, max(1, len(seeds) - 1)))
-        return np.take_along_axis(errors, drawn, 1).mean(1)
-
-
-def gain(
-    table: Table, arm: str, baseline: str, targets: Sequence[str], draws: Draws
-) -> Gain | None:
+def gain(table: Table, arm: str, baseline: str, targets: Sequence[str]) -> Gain | None:
     """Compare two arms on targets; None where they have no common seed on one of these."""
     seeds = {t: table.common(arm, baseline, t) for t in targets}
     if not all(seeds.values()):
         return None
-
-    def error(name: str, target: str) -> float:
-        place = [table.seeds[name, target].index(s) for s in seeds[target]]
-        return 100 * float(table.figures[name, target]["hter"][place].mean())
-
-    # Target by target, so that two equal arms differ by 0 and not by a rounding.
-    points = np.mean([error(baseline, t) - error(arm, t) for t in targets])
-    resampled = np.mean(
-        [draws.hter(baseline, t, seeds[t]) - draws.hter(arm, t, seeds[t]) for t in targets], axis=0
-    )
-    usable = resampled[~np.isnan(resampled)]  # a class may be absent from a draw of few subjects
-    interval = None
-    if min(len(table.shown[t]) for t in targets) > 1 and 2 * usable.size >= resampled.size:
-        tail = 50 * (1 - LEVEL)
-        low, high = np.percentile(usable, [tail, 100 - tail])
-        interval = float(low), float(high)
+    gains = [table.errors(baseline, t, s) - table.errors(arm, t, s) for t, s in seeds.items()]
     numbers = {t: len(s) for t, s in seeds.items()}
-    return Gain(float(points), interval, BOTH if min(numbers.values()) > 1 else ALONE, numbers)
+    over = BOTH if min(numbers.values()) > 1 else ALONE
+    points = float(np.mean([g.mean() for g in gains]))
+    return Gain(points, mean_interval(gains), over, numbers)
+
+
+def mean_interval(tables: Sequence[np.ndarray]) -> tuple[float, float] | None:
+    """95 % interval of the mean over tables of each table's mean, see above.
+
+    Parameters
+    ----------
+    tables : sequence of (n_seeds, n_subjects) ndarray
+        Independent of each other; they need not be of one shape. Where one has a single row, only
+        its columns count as drawn.
+
+    Returns
+    -------
+    (float, float) or None
+        None where a table has fewer than two columns.
+    """
+    if min(t.shape[1] for t in tables) < 2:
+        return None
+    parts = [part for t in tables for part in _variance_parts(t)]
+    mean = float(np.mean([t.mean() for t in tables]))
+    variance = sum(v for v, _ in parts)
+    if variance <= 0:  # no table varies at all
+        return mean, mean
+    freedom = variance**2 / sum(v**2 / f for v, f in parts)
+    reach = stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance) / len(tables)
+    return mean - float(reach), mean + float(reach)
+
+
+def _variance_parts(table: np.ndarray) -> list[tuple[float, int]]:
+    """Parts that add up to the variance of a table's mean, each with its degrees of freedom."""
+    n_seeds, n_subjects = table.shape
+    if n_seeds == 1:
+        return [(float(table.var(ddof=1)) / n_subjects, n_subjects - 1)]
+    by_seed, by_subject = table.mean(1, keepdims=True), table.mean(0)
+    free = n_seeds - 1, n_subjects - 1, (n_seeds - 1) * (n_subjects - 1)
+    rest = ((table - by_seed - by_subject + table.mean()) ** 2).sum() / free[2]
+    # mean squares, divided by the table's size: what each adds to the variance of the mean
+    seeds = float(by_seed.var(ddof=1)) / n_seeds, free[0]
+    subjects = float(by_subject.var(ddof=1)) / n_subjects, free[1]
+    together = float(rest) / table.size, free[2]
+    larger = [part for part in (seeds, subjects) if part[0] > together[0]]
+    if len(larger) == 2:  # each of them holds what they do together; it counts once
+        return [*larger, (-together[0], together[1])]
+    return larger or [together]
 
 
 def say_gain(arm: str, baseline: str, found: Gain | None) -> str:

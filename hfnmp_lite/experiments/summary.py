@@ -19,8 +19,6 @@ from hfnmp_lite.experiments.paired import (
     ALONE,
     BOTH,
     FIGURES,
-    RESAMPLES,
-    Draws,
     Gain,
     Table,
     gain,
@@ -33,9 +31,7 @@ GOAL_ARM = "mp alternating 2"
 GOALS = {"lbp": 4.0, "rgb": 6.0, "random": 3.0}  # HTER points that `GOAL_ARM` is hoped to gain
 
 
-def summarise(
-    rows: Sequence[Mapping[str, str]], resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, object]:
+def summarise(rows: Sequence[Mapping[str, str]]) -> dict[str, object]:
     """Return what the rows say, as JSON can hold it: arms, gains, goals, what is missing.
 
     A mean over targets stands only where the arm, or both arms, have every target of the table;
@@ -45,8 +41,6 @@ def summarise(
     ----------
     rows : sequence of mappings
         From `ablation.read_rows`.
-    resamples, seed : int
-        Of the bootstrap.
 
     Raises
     ------
@@ -54,21 +48,19 @@ def summarise(
         See `tabulate`.
     """
     table = tabulate(rows)
-    draws = Draws(table, resamples, seed)
     gains: dict[str, dict[str, object]] = {}
     for baseline in (b for b in BASELINES if b in table.arms):
         gains[baseline] = {}
         for arm in (a for a in table.arms if a != baseline):
-            apart = {t: gain(table, arm, baseline, [t], draws) for t in table.targets}
-            whole = gain(table, arm, baseline, table.targets, draws)
+            apart = {t: gain(table, arm, baseline, [t]) for t in table.targets}
+            whole = gain(table, arm, baseline, table.targets)
             gains[baseline][arm] = {
                 **(_plain(whole) if whole else dict.fromkeys(("points", "interval", "over"))),
                 "clear": whole.clear if whole else None,
                 "targets": {t: _plain(g) | {"seeds": g.seeds[t]} for t, g in apart.items() if g},
             }
     return {
-        "resamples": resamples,
-        "seed": seed,
+        "seed": sorted({int(row["seed"]) for row in rows}),
         "level": LEVEL,
         "targets": list(table.targets),
         "arms": {arm: _means(table, arm) for arm in table.arms},
@@ -146,11 +138,11 @@ def _origin(rows: Sequence[Mapping[str, str]]) -> dict[str, object]:
     }
 
 
-def summarise_file(path: Path, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, object]:
+def summarise_file(path: Path) -> dict[str, object]:
     """Summarise a file of `ablate`, naming it and its checksum; raises `InputError`."""
     rows = read_rows(path)
     try:
-        summary = summarise(rows, resamples, seed)
+        summary = summarise(rows)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()

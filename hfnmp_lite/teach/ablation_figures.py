@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hfnmp_lite.experiments.paired import ALONE, Draws, Table, gain
+from hfnmp_lite.experiments.paired import ALONE, Table, gain
 from hfnmp_lite.teach.figures import OTHERS, PALETTE, SIZE, _dress, _figure, _per_cent
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _gain(
     )
 
 
-def pair(table: Table, arm: str, baseline: str, target: str, draws: Draws) -> tuple[Figure, str]:
+def pair(table: Table, arm: str, baseline: str, target: str) -> tuple[Figure, str]:
     """Two arms run by run: every seed's two errors joined by a line, and the gains they make.
 
     Parameters
@@ -136,8 +136,6 @@ def pair(table: Table, arm: str, baseline: str, target: str, draws: Draws) -> tu
         Two of its arms.
     target : str
         One of its targets, shown in full strength while the others stay pale; or `MEAN`.
-    draws : Draws
-        Of that table.
 
     Returns
     -------
@@ -153,7 +151,7 @@ def pair(table: Table, arm: str, baseline: str, target: str, draws: Draws) -> tu
     _slopes(left, table, arm, baseline, target)
     rows = [*table.targets, MEAN]
     for y, name in enumerate(rows):
-        found = gain(table, arm, baseline, table.targets if name == MEAN else [name], draws)
+        found = gain(table, arm, baseline, table.targets if name == MEAN else [name])
         if found is None:
             right.text(0, y, "  no common seed", va="center", fontsize=SIZE - 2)
             continue
@@ -164,7 +162,7 @@ def pair(table: Table, arm: str, baseline: str, target: str, draws: Draws) -> tu
     right.set_yticks(range(len(rows)), rows, fontsize=SIZE - 1)
     right.set_ylim(len(rows) - 0.5, -0.5)
     shown = table.targets if target == MEAN else [target]
-    whole = gain(table, arm, baseline, shown, draws)
+    whole = gain(table, arm, baseline, shown)
     figure.suptitle(f"{arm} against {baseline}, {target}: {_short(whole)}", fontsize=SIZE + 1)
     return figure, _said(table, arm, baseline, target, shown, whole)
 
