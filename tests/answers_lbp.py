@@ -113,7 +113,7 @@ ANSWERS = {
             (lambda x: (x // 10).astype(np.uint8), ["from 0 to 25"]),
             (lambda x: np.sort(x, axis=0) / 2550, ["became", "here and", "there"]),
             (lambda x: (x / 2550)[1:], ["shape (16, 16)", "keeps its shape"]),
-            (lambda x: np.log(x / 255.0 - 2), ["NaN"]),
+            (lambda x: np.full(x.shape, np.nan), ["NaN"]),
         ],
     ),
     "one_level": (

@@ -217,9 +217,9 @@ def travels(rates: np.ndarray, names: Sequence[str]) -> tuple[Figure, str]:
     """
     from matplotlib import colormaps
 
-    figure = _figure(6.6, 4.8)
+    figure = _figure(7.4, 4.6)
     axes = figure.subplots()
-    shown = axes.imshow(rates, cmap="cividis", vmin=0.2, vmax=0.5)
+    shown = axes.imshow(rates, cmap="cividis", vmin=0.2, vmax=0.5, aspect="auto")
     for row, column in np.ndindex(rates.shape):
         shade = colormaps["cividis"](np.clip((rates[row, column] - 0.2) / 0.3, 0, 1))
         ink = "white" if sum(shade[:3]) < 1.4 else "black"
