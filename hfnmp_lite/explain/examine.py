@@ -5,7 +5,8 @@ The result is plain numbers, a *record* for each picture, ready for JSON; `table
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -19,19 +20,53 @@ from hfnmp_lite.explain.measures import LARGEST, SMALLEST
 from hfnmp_lite.explain.response import blurred, respond
 from hfnmp_lite.model.detector import Detector
 
-Explain = Callable[[Detector, Tensor, str], Attribution]  # detector, images, response
 Record = dict[str, object]
 RANDOM_ORDERS = 2
 
 
-def _by(method: str, of: str = "image") -> Explain:
-    def explain(detector: Detector, images: Tensor, response: str) -> Attribution:
-        return attribution.attribute(detector, images, method, response, of)
+@dataclass(frozen=True)
+class Asked:
+    """A method of the table: how it is asked.
 
-    return explain
+    Attributes
+    ----------
+    method, of : str
+        As `attribution.attribute`; "edges" asks no network.
+    cue_free : bool
+        The baseline is the same picture without its located cues, instead of the blurred one. Only
+        a simulator has it: what such an explanation reaches is what the method can do when nothing
+        but the cues is asked about. Its map is zero outside the cues by construction, so that it is
+        not scored by overlap.
+    """
+
+    method: str
+    of: str = "image"
+    cue_free: bool = False
 
 
-def edges(_detector: Detector, images: Tensor, response: str) -> Attribution:
+METHODS = {
+    "occlusion": Asked("occlusion"),
+    "ig": Asked("ig"),
+    "ig, pattern space": Asked("ig", "streams"),
+    "smoothgrad": Asked("smoothgrad"),
+    "gradcam": Asked("gradcam"),
+    "occlusion, cue-free": Asked("occlusion", cue_free=True),
+    "ig, cue-free": Asked("ig", cue_free=True),
+    "edges": Asked("edges"),
+}
+
+
+def explain(
+    asked: Asked, detector: Detector, images: Tensor, response: str, other: Tensor | None = None
+) -> Attribution:
+    """Ask a method of the table; `other` is the cue-free picture, where one is needed."""
+    if asked.method == "edges":
+        return edges(images, response)
+    options = {"baseline": other} if asked.cue_free else {}
+    return attribution.attribute(detector, images, asked.method, response, asked.of, **options)
+
+
+def edges(images: Tensor, response: str) -> Attribution:
     """Return the edges of the images, as evidence for attack: a map that knows no network."""
     grey = images.mean(1).double().cpu().numpy()
     found = -np.stack([np.hypot(*(_slope(g, axis) for axis in (0, 1))) for g in grey])
@@ -42,21 +77,10 @@ def _slope(grey: np.ndarray, axis: int) -> np.ndarray:
     return cv2.Sobel(grey, cv2.CV_64F, 1 - axis, axis, borderType=cv2.BORDER_REFLECT_101)
 
 
-METHODS: dict[str, Explain] = {
-    "occlusion": _by("occlusion"),
-    "ig": _by("ig"),
-    "ig, pattern space": _by("ig", "streams"),
-    "smoothgrad": _by("smoothgrad"),
-    "gradcam": _by("gradcam"),
-    "edges": edges,
-}
-"""Label -> explanation. The second Integrated Gradients takes image and pattern as independent."""
-
-
-def methods_for(detector: Detector) -> dict[str, Explain]:
+def methods_for(detector: Detector) -> dict[str, Asked]:
     """Return the methods that can be asked of a network: one stream has no pattern space."""
     one = getattr(detector, "extractor", None) is None
-    return {k: v for k, v in METHODS.items() if not (one and k == "ig, pattern space")}
+    return {name: asked for name, asked in METHODS.items() if not (one and asked.of == "streams")}
 
 
 def examine(detector: Detector, person: Person, response: str, costly: bool) -> list[Record]:
@@ -116,9 +140,15 @@ def _attack(detector: Detector, attack: CueSet, response: str, costly: bool) -> 
         "present": [cue for cue in names if (attack.without[cue] != attack.image).any()],
     }
     image, other = to_batch([attack.image]), to_batch([attack.unmarked])
-    found = {name: ask(detector, image, response) for name, ask in methods_for(detector).items()}
+    found = {
+        name: explain(asked, detector, image, response, other)
+        for name, asked in methods_for(detector).items()
+    }
     maps = {name: one.map[0] for name, one in found.items()}
-    methods = {name: against_cues(values, attack.member) for name, values in maps.items()}
+    methods = {
+        name: against_cues(values, attack.member, overlap=not METHODS[name].cue_free)
+        for name, values in maps.items()
+    }
     masses = {name: measures.patch_sums(values) for name, values in maps.items()}
     record |= _curves(detector, image, other, masses, response, methods)
     baseline = measures.replacing(detector, image, blurred(image), response)
@@ -132,23 +162,24 @@ def _attack(detector: Detector, attack: CueSet, response: str, costly: bool) -> 
         for name, one in found.items()
         if one.complete
     }
-    if len(found) == len(METHODS):
+    if detector.pattern(image) is not None:
         shares = attribution.stream_shares(detector, image, response)
         record["shapley"] = {"image": float(shares.image[0]), "pattern": float(shares.pattern[0])}
     return record
 
 
 def against_cues(
-    values: np.ndarray, member: Mapping[str, np.ndarray]
+    values: np.ndarray, member: Mapping[str, np.ndarray], overlap: bool = True
 ) -> dict[str, dict[str, float]]:
-    """Overlap of a map with each cue: share, pointing and evidence, where they may be asked."""
-    large_enough = {cue: m for cue, m in member.items() if m.mean() >= SMALLEST}
+    """Score a map (H, W) against each cue: share, pointing and evidence, where they may be asked.
+
+    Without `overlap` evidence alone is taken.
+    """
+    scored = {c: m for c, m in member.items() if overlap and m.mean() >= SMALLEST}
     return {
-        "share": {cue: measures.share_inside(values, m) for cue, m in large_enough.items()},
+        "share": {cue: measures.share_inside(values, m) for cue, m in scored.items()},
         "pointing": {
-            cue: measures.pointing(values, m)
-            for cue, m in large_enough.items()
-            if m.mean() < LARGEST
+            cue: measures.pointing(values, m) for cue, m in scored.items() if m.mean() < LARGEST
         },
         "evidence": {cue: measures.evidence_inside(values, m) for cue, m in member.items()},
     }
@@ -187,19 +218,17 @@ def _check_stability(
 ) -> None:
     """Max-sensitivity, and likeness to the explanation of a network with weights drawn anew."""
     anew = {far: measures.drawn_anew(detector, far) for far in measures.HOW_FAR}
-    for name, explain in methods_for(detector).items():
-        if name == "edges":
+    for name, asked in methods_for(detector).items():
+        if asked.method == "edges" or asked.cue_free:
             continue
 
-        def explained(x: Tensor, explain: Explain = explain) -> np.ndarray:
-            return explain(detector, x, response).map
+        def maps_of(x: Tensor, of: Detector = detector, asked: Asked = asked) -> np.ndarray:
+            return explain(asked, of, x, response).map
 
-        methods[name]["sensitivity"] = float(attribution.max_sensitivity(explained, image)[0])
+        methods[name]["sensitivity"] = float(attribution.max_sensitivity(maps_of, image)[0])
         before = np.abs(maps[name]).ravel()
         methods[name]["randomised"] = {
-            far: measures.rank_correlation(
-                before, np.abs(explain(other, image, response).map).ravel()
-            )
+            far: measures.rank_correlation(before, np.abs(maps_of(image, other)).ravel())
             for far, other in anew.items()
         }
 
@@ -209,8 +238,11 @@ def _decoy(detector: Detector, decoy: DecoySet, response: str) -> Record:
     marked, plain = _scored(detector, [decoy.image, decoy.without], response)
     image = to_batch([decoy.image])
     methods = {
-        name: against_cues(ask(detector, image, response).map[0], {"decoy": decoy.member})
-        for name, ask in methods_for(detector).items()
+        name: against_cues(
+            explain(asked, detector, image, response).map[0], {"decoy": decoy.member}
+        )
+        for name, asked in methods_for(detector).items()
+        if not asked.cue_free
     }
     return {
         "kind": decoy.attack_type,

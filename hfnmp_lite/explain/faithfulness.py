@@ -20,6 +20,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
 from tqdm import tqdm
@@ -165,7 +166,6 @@ def examine_person(
     """Examine every network before one person and write the records: one job of a worker."""
     import torch
 
-    from hfnmp_lite.config import RunConfig
     from hfnmp_lite.explain.cue_sets import draw_person
     from hfnmp_lite.explain.examine import examine
 
@@ -173,8 +173,7 @@ def examine_person(
     records, people = [], {}
     for name, path in networks:
         detector = _load(path)
-        config = detector.config
-        size = RunConfig.from_dict(config).size if config else 128
+        size = int(detector.config.get("size", 128))
         if size not in people:
             people[size] = draw_person(domain, seed, number, size)
         found = examine(detector, people[size], response, costly=number % COSTLY == 0)
@@ -225,6 +224,7 @@ def _write(
         "seed": settings["seed"],
         **provenance(),
     }
+    said["versions"]["captum"] = version("captum")
     write_whole(out, write(rows))
     write_whole(out.with_suffix(".json"), json.dumps(said, indent=2) + "\n")
     return said
