@@ -18,6 +18,12 @@ from hfnmp_lite.teach.checks.cues import (
     check_pitch_in_pixels,
     check_shift,
 )
+from hfnmp_lite.teach.checks.fusion import (
+    check_fuse,
+    check_gradient_norms,
+    check_one_conv,
+    check_two_losses,
+)
 from hfnmp_lite.teach.checks.judging import (
     check_best_in_hindsight,
     check_draw_subjects,
@@ -66,7 +72,9 @@ __all__ = [
     "check_eer_threshold",
     "check_error_rates",
     "check_freeze",
+    "check_fuse",
     "check_gains_of_both",
+    "check_gradient_norms",
     "check_iso_rates",
     "check_lbp_code",
     "check_lbp_map",
@@ -74,6 +82,7 @@ __all__ = [
     "check_live_score",
     "check_mean_gain",
     "check_nearly_black",
+    "check_one_conv",
     "check_one_level",
     "check_paired_gains",
     "check_peak_frequency",
@@ -83,4 +92,5 @@ __all__ = [
     "check_smallest_rotation",
     "check_to_batch",
     "check_two_gradients",
+    "check_two_losses",
 ]
