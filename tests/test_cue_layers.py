@@ -73,6 +73,26 @@ def test_samples_cannot_tell_a_frequency_from_its_fold():
         np.testing.assert_allclose(one, other, atol=1e-9)
 
 
+def test_moire_appears_where_the_beat_of_the_two_grids_is(attack):
+    take, _, _ = attack
+    at = cue_figures.moire_at(take, 128)
+    if take.attack_type == "print":
+        assert at.shape == (0, 2)
+        return
+    # the grid's phase at a pixel and at its right and lower neighbour, 256 pixels across
+    medium, pixel = take.medium, 1 / 256
+    places = (np.arange(cue_figures.PLACES) + 0.5) / cue_figures.PLACES
+    x, y = np.meshgrid(places, places)
+
+    def phase(sx, sy):
+        px, py = take.view.at(sx, sy)
+        return (np.cos(medium.turn) * px + np.sin(medium.turn) * py) / medium.pitch
+
+    steps = [phase(x + pixel, y) - phase(x, y), phase(x, y + pixel) - phase(x, y)]
+    beat = np.stack([(s + 0.5) % 1 - 0.5 for s in steps], -1).reshape(-1, 2)
+    np.testing.assert_allclose(at, 2 * beat, atol=0.02)
+
+
 def test_pitches_are_those_of_the_factor_table():
     row = next(line for line in factor_table().splitlines() if "screen pitch" in line)
     cells = [cell.strip() for cell in row.strip("| ").split("|")][1:]

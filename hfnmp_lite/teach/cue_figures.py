@@ -5,12 +5,13 @@ Pictures and functions come from the simulator; nothing is drawn that it does no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hfnmp_lite.simulate import screen
+from hfnmp_lite.simulate import camera, scene, screen
 from hfnmp_lite.simulate.cues import CueMap
 from hfnmp_lite.simulate.domains import DOMAINS
 from hfnmp_lite.simulate.geometry import Aperture, otf
@@ -19,10 +20,17 @@ from hfnmp_lite.teach.figures import OTHERS, PALETTE, SIZE, _dress, _figure, col
 from hfnmp_lite.teach.widgets import DPI, gallery
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BRIGHTEST = 60.0
 """Grey levels of change that are drawn brightest."""
+
+COLOURED = 40.0
+"""Difference of red and green, in grey levels, that is drawn white; the median is grey."""
+
+PLACES = 6
+"""Theory is drawn for PLACES x PLACES places of a view."""
 
 LOOKS = {
     "webcam": (PALETTE["live"], "-"),
@@ -77,7 +85,10 @@ def _heat(change: np.ndarray) -> np.ndarray:
 def bench(
     layers: Layers, fine: float, glare: float, bands: float, bezel: bool, gamut: bool
 ) -> tuple[Figure, str]:
-    """Show an attack with its cues weighed: the picture, what the cues change, and its spectrum.
+    """Show an attack with its cues weighed: picture, red minus green, and the spectrum of that.
+
+    A screen's red and green stripes lie a third of a pitch apart, so do their waves: they nearly
+    cancel in the mean of the channels, and stand out in the difference.
 
     Parameters
     ----------
@@ -88,40 +99,41 @@ def bench(
     Returns
     -------
     figure : Figure
-        The camera's picture; its largest change over the channels against the attack without
-        cues, brightest from `BRIGHTEST` levels on; log power spectrum of the picture's mean
-        channel, frequency 0 in the middle, half a cycle per pixel at the edges.
+        The camera's picture; red minus green, white and black from `COLOURED` levels on; its log
+        power spectrum up to a quarter of a cycle per pixel, frequency 0 in the middle. Rings in
+        its lower half: where theory puts a screen's moire.
     alt : str
-        Settings and change in words.
+        Settings, and the change against the attack without cues, in words.
     """
     from matplotlib.figure import Figure
 
     image = layers.capture(fine, glare, bands, bezel, gamut)
-    change = np.abs(image.astype(np.float32) - layers.bare).max(2)
+    levels = image.astype(np.float32)
+    coloured = levels[..., 0] - levels[..., 1]
     side, gap, head, foot = 256, 16, 30, 24  # pixels
     width, height = 3 * side + 4 * gap, head + side + foot
     figure = Figure(figsize=(width / DPI, height / DPI))
-    shown = (image, _heat(change), _spectrum(image.mean(2)))
     kind = layers.take.attack_type
-    titles = (f"{kind} before the camera", "what the cues change", "spectrum")
-    for i, (picture, title) in enumerate(zip(shown, titles, strict=True)):
-        left = gap + i * (side + gap)
-        axes = figure.add_axes((left / width, foot / height, side / width, side / height))
-        if i < 2:
-            axes.imshow(picture, interpolation="nearest", aspect="auto")
-            axes.set_axis_off()
-        else:
-            axes.imshow(picture, cmap="inferno", extent=(-0.5, 0.5, 0.5, -0.5), aspect="auto")
-            axes.set_xticks([-0.5, 0, 0.5], ["−½", "0", "½"], fontsize=SIZE - 2)
-            axes.set_yticks([])
-            axes.tick_params(pad=1)
+    places = [gap + i * (side + gap) for i in range(3)]
+    panels = [
+        figure.add_axes((left / width, foot / height, side / width, side / height))
+        for left in places
+    ]
+    even = coloured - np.median(coloured)
+    limits = {"cmap": "gray", "vmin": -COLOURED, "vmax": COLOURED}
+    for axes, picture in zip(panels, (image, even), strict=False):
+        axes.imshow(picture, interpolation="nearest", aspect="auto", **limits)
+        axes.set_axis_off()
+    _draw_spectrum(panels[2], coloured, moire_at(layers.take, layers.size))
+    titles = (f"{kind} before the camera", "red minus green", "its spectrum")
+    for axes, title in zip(panels, titles, strict=True):
         axes.set_title(title, fontsize=SIZE, pad=5)
-    domain = layers.take.domain
+    change = np.abs(levels - layers.bare).max(2)
     return figure, (
-        f"Simulated {kind}, camera {domain}: {FINE[kind]} {fine:.1f}, glare {glare:.1f}, bands "
-        f"{bands:.1f}, bezel {_on(bezel)}, gamut {_on(gamut)}. The cues change the picture by "
-        f"{change.mean():.1f} grey levels in the mean, {(change > 6).mean():.0%} of its pixels by "
-        "more than 6."
+        f"Simulated {kind}, camera {layers.take.domain}: {FINE[kind]} {fine:.1f}, glare "
+        f"{glare:.1f}, bands {bands:.1f}, bezel {_on(bezel)}, gamut {_on(gamut)}. The cues change "
+        f"the picture by {change.mean():.1f} grey levels in the mean, {(change > 6).mean():.0%} of "
+        "its pixels by more than 6."
     )
 
 
@@ -129,12 +141,42 @@ def _on(switch: bool) -> str:
     return "on" if switch else "off"
 
 
-def _spectrum(grey: np.ndarray) -> np.ndarray:
-    """Log power spectrum of an image (n, n) under a Hann window, frequency 0 in the middle."""
+def _draw_spectrum(axes: Axes, grey: np.ndarray, at: np.ndarray) -> None:
+    """Draw the middle of a log power spectrum, and rings at frequencies `at` in its lower half."""
     window = np.hanning(len(grey))
     power = np.abs(np.fft.fft2((grey - grey.mean()) * np.outer(window, window))) ** 2
-    low, high = 0.0, 8.0  # decades
-    return np.clip(np.log10(np.fft.fftshift(power) + 1), low, high)
+    shown, half = np.log10(np.fft.fftshift(power) + 1), 0.5 / len(grey)
+    edges = (-0.5 - half, 0.5 - half, 0.5 - half, -0.5 - half)
+    axes.imshow(shown, cmap="inferno", vmin=2, vmax=8, extent=edges, aspect="auto")
+    x, y = np.where(at[:, 1:] < 0, -at, at).T
+    axes.plot(x, y, "o", markerfacecolor="none", markeredgecolor="#56B4E9", markersize=6)
+    axes.set(xlim=(-0.25, 0.25), ylim=(0.25, -0.25), yticks=[])
+    axes.set_xticks([-0.25, 0, 0.25], ["−¼", "0", "¼"], fontsize=SIZE - 2)
+    axes.tick_params(pad=1)
+
+
+def moire_at(take: scene.Take, size: int) -> np.ndarray:
+    """Frequencies at which the first harmonic across a screen's stripes appears, over the view.
+
+    Parameters
+    ----------
+    take : Take
+    size : int
+        Side of the camera's image in pixels.
+
+    Returns
+    -------
+    ndarray
+        (m, 2) along x and y, cycles per pixel of that image, at m places of the view: where a
+        pixel looks decides the grid's frequency there, and sampling folds it. (0, 2) if the take
+        is no replay.
+    """
+    if take.attack_type != "replay":
+        return np.empty((0, 2))
+    n, medium = camera.sensor_pixels(take.camera, size), take.medium
+    across = np.array([math.cos(medium.turn), math.sin(medium.turn)]) / medium.pitch
+    true = across @ take.view.jacobian(PLACES) * (PLACES / n)  # cycles per sensor pixel
+    return ((true - np.round(true)) * n / size).reshape(-1, 2)
 
 
 # --- frequencies --------------------------------------------------------------------------------
