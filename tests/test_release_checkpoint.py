@@ -8,8 +8,9 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from hfnmp_lite import load_checkpoint, save_checkpoint
+from hfnmp_lite import cli, load_checkpoint, save_checkpoint
 from hfnmp_lite.config import RunConfig
 from hfnmp_lite.experiments.released import ReleasedExtractor, ReleasedNetwork
 from hfnmp_lite.files import InputError
@@ -212,3 +213,26 @@ def test_pickles_of_any_kind_execute_nothing(file, tmp_path, monkeypatch):
         assert path.name in str(refused.value)
         assert "\n" not in str(refused.value)
     assert not (tmp_path / "mischief").exists()
+
+
+def test_from_the_command_line_it_scores_and_is_judged_without_a_threshold(file, tmp_path, capsys):
+    images = tmp_path / "frames"
+    images.mkdir()
+    lines = ["path,domain,subject,presentation,live,attack_type"]
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        picture = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(images / f"{number}.png")
+        kind = "" if number % 2 else "print"
+        lines.append(f"frames/{number}.png,desk,p{number},v{number},{number % 2},{kind}")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+    assert cli.main(["predict", str(file), str(images / "0.png"), "--no-crop"]) == 0
+    assert "  -  " in capsys.readouterr().out  # no verdict
+    judged = ["evaluate", str(file), "--manifest", str(tmp_path / "manifest.csv")]
+    assert cli.main([*judged, "--domain", "desk"]) == 0
+    said = capsys.readouterr().out
+    assert "holds no threshold" in said
+    assert "HTER at the source threshold" not in said
+    assert "AUC" in said
+    assert cli.main(judged) == 2
+    assert "they hold desk: choose one with --domain" in capsys.readouterr().err
