@@ -92,16 +92,25 @@ def test_results_carry_their_provenance():
             assert {"command", "seed", "commit", "versions", "hardware"} <= set(section), path
 
 
-def test_the_shipped_checkpoint_gives_the_numbers_it_claims():
-    from hfnmp_lite.data.samples import root
+CHECKPOINTS = sorted((TOP / "data_samples" / "checkpoints").glob("*.safetensors"))
+
+
+def test_checkpoints_of_every_kind_are_shipped_and_small():
+    assert {f.stem for f in CHECKPOINTS} >= {"mp-webcam", "mp-phone", "lbp-phone", "rgb-phone"}
+    assert all(f.stat().st_size < 8e6 for f in CHECKPOINTS)
+
+
+@pytest.mark.parametrize("file", CHECKPOINTS, ids=lambda f: f.stem)
+def test_a_shipped_checkpoint_gives_the_numbers_it_claims(file):
     from hfnmp_lite.evaluate.scoring import score_presentations
     from hfnmp_lite.experiments.run import judge, load_data
     from hfnmp_lite.model.checkpoint import load_checkpoint
 
-    claimed = json.loads((root() / "results" / "mp-webcam.json").read_text())
-    detector = load_checkpoint(root() / "checkpoints" / "mp-webcam.safetensors")
+    claimed = json.loads((file.parent.parent / "results" / f"{file.stem}.json").read_text())
+    detector = load_checkpoint(file)
     assert detector.threshold == claimed["threshold"]
-    target = [p for p in load_data(None) if p.domain == "webcam"]
+    assert file.stem == f"{claimed['pattern']}-{claimed['target']}"
+    target = [p for p in load_data(None) if p.domain == claimed["target"]]
     found = judge(score_presentations(detector, target), detector.threshold)
     # another machine may move a score in the fourth digit, and one presentation over the threshold
     assert found["auc"] == pytest.approx(claimed["auc"], abs=0.002)
