@@ -296,12 +296,12 @@ def _run_grid(given: argparse.Namespace) -> list[str]:
 
     domains = domains_of(load_data(given.manifest))
     recipes = recipes_for(given.training, domains)
-    print(
-        "settings: the preset's, with what the shipped search chose for every pattern and target "
-        "by leaving one source domain out (results/search.csv)"
-        if recipes
-        else "settings: the preset's, the same for every target"
-    )
+    if recipes is not None:
+        print("settings by leaving one source domain out (results/search.csv):")
+        for (pattern, target), changes in recipes.items():
+            if changes:
+                print(f"  {pattern}, {target}: {json.dumps(changes)}")
+    print(f"settings{' of all others' if recipes else ''}: the preset's")
     configs = grid(
         given.preset,
         domains,

@@ -162,6 +162,25 @@ def test_no_recipe_depends_on_what_was_seen_of_its_target(target):
     assert search.recipes(rows)["rgb", target] == before
 
 
+def test_what_the_shipped_search_found_is_used_and_said(manifest, tmp_path, capsys, monkeypatch):
+    path, out = tmp_path / "search.csv", tmp_path / "table.csv"
+    monkeypatch.setattr(search, "_shipped", lambda: path)
+    assert search.recipes_for("classroom", DOMAINS) is None
+    path.write_text("here")
+    found = log(lambda judged, fast: 0.3 - 0.1 * fast * (judged != "webcam"))
+    monkeypatch.setattr(search, "read_search", lambda _: found)
+    assert search.recipes_for("smoke", DOMAINS) is None
+    assert search.recipes_for("classroom", DOMAINS[:3]) is None
+    monkeypatch.setattr(ablation, "learn_and_judge", stand_ins.quick)
+    how = ["--arms", "rgb,lbp", "--manifest", str(manifest), "--training", "classroom"]
+    assert cli.main(["ablate", "--out", str(out), *SMALL, *how]) == 0
+    said = capsys.readouterr().out
+    assert '\n  rgb, phone: {"network_lr": 0.003}\n' in said
+    assert "\nsettings of all others: the preset's\n" in said
+    rates = {r["pattern"]: json.loads(r["config"])["network_lr"] for r in read_rows(out)}
+    assert rates == {"rgb": 0.003, "lbp": 0.001}
+
+
 # --- the tally ---------------------------------------------------------------------------------
 
 
@@ -195,9 +214,7 @@ def table(manifest, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ablation, "grid", lambda *_: configs)
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(wrong):
-            status = cli.main(
-                ["ablate", "--out", str(out), "--manifest", str(manifest), "--workers", "1"]
-            )
+            status = cli.main(["ablate", "--out", str(out), *SMALL, "--manifest", str(manifest)])
     return out, status, said.getvalue(), wrong.getvalue()
 
 
@@ -226,7 +243,7 @@ def test_a_table_comes_with_its_summary_and_figure(table):
     hters = {name_of(r): 100 * float(r["hter"]) for r in rows}
     assert gain["points"] == pytest.approx(hters["lbp"] - hters["mp alternating 2"])
     assert gain["over"] == "subjects alone"
-    assert "settings: the preset's, the same for every target" in said
+    assert said.splitlines()[0] == "settings: the preset's"
     assert "Simulated data" in said
 
 
@@ -251,7 +268,7 @@ def test_the_same_command_again_does_nothing_more(table, manifest, tmp_path, cap
     # and --report alone says the same
     again = capsys.readouterr().out
     assert cli.main(["ablate", "--out", str(out), "--report"]) == 0
-    assert capsys.readouterr().out == again.split("\n", 1)[1]
+    assert "settings: the preset's\n" + capsys.readouterr().out == again
 
 
 # --- interrupted, killed, together -------------------------------------------------------------
