@@ -9,6 +9,7 @@ learn what changed.
 from __future__ import annotations
 
 import base64
+import gc
 import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -78,6 +79,16 @@ class Explorer(ipywidgets.VBox):
         return f"(needs a running kernel) {self.alt}"
 
     def _follow(self, _change: object) -> None:
+        # With torch's many objects a full garbage collection takes longer than the picture: later.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            self._draw_now()
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _draw_now(self) -> None:
         values = {name: control.value for name, control in self.controls.items()}
         figure, alt = self._draw(**values)
         _need_alt(alt)
