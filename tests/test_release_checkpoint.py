@@ -59,8 +59,8 @@ def released():
             torch.nn.init.uniform_(module.weight, 0.7, 1.3)
             torch.nn.init.normal_(module.bias, 0, 0.2)
     with torch.no_grad():
-        for _ in range(3):
-            batch = images(4)
+        for _ in range(2):
+            batch = images(3)
             network(batch, extractor(batch)[0])
         network.classifier.weight *= 20
     return extractor.eval(), network.eval()
@@ -234,5 +234,3 @@ def test_from_the_command_line_it_scores_and_is_judged_without_a_threshold(file,
     assert "holds no threshold" in said
     assert "HTER at the source threshold" not in said
     assert "AUC" in said
-    assert cli.main(judged) == 2
-    assert "they hold desk: choose one with --domain" in capsys.readouterr().err
