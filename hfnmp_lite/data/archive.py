@@ -39,10 +39,11 @@ class _Unusual(Exception):
 
 def split(path: Path) -> tuple[Path, str] | None:
     """Split `folder/x.zip/12.png` into the archive and its member; None where there is no zip."""
-    for parent in path.parents:
-        if parent.suffix.lower() == ".zip":
-            return parent, path.relative_to(parent).as_posix()
-    return None
+    text = str(path)
+    at = text.lower().rfind(f".zip{os.sep}")
+    if at < 0:
+        return None
+    return Path(text[: at + 4]), text[at + 5 :].replace(os.sep, "/")
 
 
 def is_there(path: Path) -> bool:
@@ -72,13 +73,16 @@ def read_bytes(path: Path) -> bytes:
     OSError
         There is no such file.
     """
-    try:
+    parts = split(path)
+    if parts is None:
         return path.read_bytes()
-    except (NotADirectoryError, FileNotFoundError):
-        parts = split(path)
-        if parts is None:
-            raise
+    try:
         return read_member(*parts)
+    except (
+        IsADirectoryError,
+        PermissionError,
+    ):  # a folder that is called so; on Windows the latter
+        return path.read_bytes()
 
 
 def read_member(archive: Path, name: str) -> bytes:
@@ -94,7 +98,7 @@ def read_member(archive: Path, name: str) -> bytes:
     OSError
         There is no such archive.
     """
-    with open(archive, "rb") as file:
+    with open(archive, "rb", buffering=0) as file:
         try:
             entry = _find(file, archive, name.encode())
             data = _data(file, archive, name, entry)
@@ -220,7 +224,7 @@ def _data(file: BinaryIO, archive: Path, name: str, entry: _Entry) -> bytes:
     local = _LOCAL.unpack(file.read(_LOCAL.size))
     if local[0] != b"PK\3\4":
         raise _damaged(archive, f"'{name}' is not where the directory says")
-    file.seek(local[-2] + local[-1], os.SEEK_CUR)
+    file.seek(entry.offset + _LOCAL.size + local[-2] + local[-1])
     data = file.read(entry.packed)
     if entry.method == zipfile.ZIP_DEFLATED:
         data = zlib.decompressobj(-15).decompress(data, entry.size + 1)
