@@ -15,8 +15,6 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from tqdm import tqdm
 from hfnmp_lite.config import PRESETS, RunConfig
 from hfnmp_lite.data.presentations import Presentation, split_subjects
 from hfnmp_lite.data.protocols import domains_of
+from hfnmp_lite.data.workers import pool
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.experiments.run import load_data
 from hfnmp_lite.files import write_whole
@@ -77,6 +76,10 @@ def learn_and_score(
     return scores
 
 
+def _numbered(number: int, *job: object) -> tuple[int, dict[str, list[Score]]]:
+    return number, learn_and_score(*job)
+
+
 def measure(
     presentations: Sequence[Presentation], preset: str, seed: int, workers: int
 ) -> dict[str, object]:
@@ -92,10 +95,12 @@ def measure(
         ([p for p in presentations if p.domain != d], [p for p in presentations if p.domain == d])
         for d in domains
     ]
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        waiting = [pool.submit(learn_and_score, *job, preset, seed) for job in jobs]
-        done = [w.result() for w in tqdm(waiting, desc="runs", unit="run")]
-    seen, unseen = done[:FOLDS], done[FOLDS:]
+    numbered = [(i, *job, preset, seed) for i, job in enumerate(jobs)]
+    with pool(workers) as submit:
+        found = submit(_numbered, numbered)
+        done = dict(tqdm(found, desc="runs", total=len(jobs), unit="run"))
+    seen = [done[i] for i in range(FOLDS)]
+    unseen = [done[i] for i in range(FOLDS, len(jobs))]
     return {
         domain: compare([fold[domain] for fold in seen], unseen[i][domain], seed)
         for i, domain in enumerate(domains)
