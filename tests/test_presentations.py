@@ -140,7 +140,7 @@ def test_every_frame_comes_once_before_any_comes_twice(one_domain):
     live = sorted(f for p in one_domain if p.live for f in p.frames)
     seen = []
     for _ in range(len(live) // 2):
-        seen += batches._of_class(1)
+        seen += batches._of_class(1, batches.drawn)
         batches.drawn += 1
     assert sorted(seen) == live
 
@@ -148,7 +148,7 @@ def test_every_frame_comes_once_before_any_comes_twice(one_domain):
 def test_images_are_moved_and_mirrored_and_nothing_else(one_domain):
     shift, size = 3, 64
     still = DomainBatches(one_domain, per_class=20, size=size, seed=7)
-    frames = [load_frame(f, size) for label in (0, 1) for f in still._of_class(label)]
+    frames = [load_frame(f, size) for label in (0, 1) for f in still._of_class(label, 0)]
     moved = DomainBatches(one_domain, per_class=20, size=size, seed=7, shift=shift)
     seen = set()
     for image, frame in zip(moved.draw()[0], frames, strict=True):
