@@ -110,6 +110,15 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     bench.add_argument("--quick", action="store_true", help="few rounds, the small network alone")
 
+    explain = add("explain", _explain, "draw where the decisions come from, and say it in numbers")
+    explain.add_argument("checkpoint", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
+    explain.add_argument(
+        "images", type=Path, nargs="*", metavar="IMAGE", help="default: a tour of the samples"
+    )
+    explain.add_argument("--against", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
+    explain.add_argument("--out", type=Path, default=Path("runs/explain"), metavar="DIR")
+    explain.add_argument("--no-crop", action="store_true", help="explain whole images")
+
     add("doctor", _doctor, "say what this machine has and whether everything works")
     return parser
 
@@ -351,6 +360,25 @@ def _bench(given: argparse.Namespace) -> None:
     from hfnmp_lite.experiments.bench import bench, table
 
     print(table(bench(given.device, given.quick, given.json)))
+
+
+def _explain(given: argparse.Namespace) -> int:
+    for path in (given.checkpoint, given.against):
+        if path is not None and not path.exists():
+            raise InputError(f"{path}: no such file; give a checkpoint or a finished run")
+    problems = [f"{p}: no such file; give an image" for p in given.images if not p.is_file()]
+    images = [path for path in given.images if path.is_file()]
+    if given.images and not images:
+        raise InputError("; ".join(problems))
+    from hfnmp_lite.teach.explanations import explain
+
+    said, more = explain(given.checkpoint, given.against, images, given.out, not given.no_crop)
+    for line in said:
+        print(line)
+    for problem in (*problems, *more):
+        print(f"hfnmp: {problem}", file=sys.stderr)
+    print(f"\nThe sheets, and numbers.json: {given.out.resolve()}")
+    return 1 if problems or more else 0
 
 
 def _doctor(given: argparse.Namespace) -> int:

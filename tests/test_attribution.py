@@ -283,8 +283,8 @@ def test_integrated_gradients_are_complete_in_pattern_space_for_any_pattern(
 ):
     detector = real(pattern)
     for of in ("pattern", "streams"):
-        found = attribution.integrated_gradients(detector, images, response, of, steps=64)
-        assert (np.abs(found.error) < 0.006 * mass(found)).all()
+        found = attribution.integrated_gradients(detector, images, response, of, steps=32)
+        assert (np.abs(found.error) < 0.01 * mass(found)).all()
         total = sum(found.totals.values())
         np.testing.assert_allclose(total - found.explained, found.error, atol=1e-9)
 
@@ -292,9 +292,9 @@ def test_integrated_gradients_are_complete_in_pattern_space_for_any_pattern(
 @pytest.mark.parametrize("response", attribution.RESPONSES)
 def test_of_the_image_they_are_complete_for_mp_and_not_for_lbp(response, images):
     for pattern, complete in (("mp", True), ("lbp", False)):
-        found = attribution.integrated_gradients(real(pattern), images, response, steps=64)
+        found = attribution.integrated_gradients(real(pattern), images, response, steps=32)
         relative = np.abs(found.error) / mass(found)
-        assert (relative.max() < 0.006) == complete
+        assert (relative.max() < 0.01) == complete
         assert complete or relative.max() > 0.02
 
 
@@ -440,13 +440,10 @@ def test_a_network_without_a_pattern_is_asked_of_the_image_alone(of, images):
     for method in attribution.METHODS:
         with pytest.raises(InputError, match="no pattern"):
             attribution.attribute(detector, images, method, of=of)
-        assert of == "streams" or attribution.attribute(detector, images[:1], method).map.shape == (
-            1,
-            SIDE,
-            SIDE,
-        )
     with pytest.raises(InputError, match="no pattern"):
         attribution.stream_shares(detector, images)
+    found = attribution.integrated_gradients(detector, images, steps=32)
+    assert (np.abs(found.error) < 0.01 * mass(found)).all()
 
 
 def test_a_map_that_no_loss_trained_is_not_explained():
@@ -467,7 +464,7 @@ def test_grad_cam_of_a_network_without_layers_is_refused(images):
 def test_every_method_works_on_every_fusion(fusion, images):
     detector = real(fusion=fusion)
     for method in attribution.METHODS:
-        options = {"steps": 4} if method == "ig" else {}
+        options = {"ig": {"steps": 4}, "occlusion": {"window": 16}}.get(method, {})
         found = attribution.attribute(detector, images[:1], method, **options)
         assert found.map.shape == (1, SIDE, SIDE)
         assert np.isfinite(found.map).all()

@@ -32,7 +32,7 @@ from hfnmp_lite.simulate.domains import DOMAINS
 
 SEED = 1000
 SUBJECTS = 40
-COSTLY = 5  # every fifth person is measured for stability too
+COSTLY = 8  # every eighth person is measured for stability too
 RESPONSES = ("margin", "map", "score")
 
 

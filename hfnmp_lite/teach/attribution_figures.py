@@ -1,0 +1,344 @@
+"""Figures of attributions: a sheet for each picture, and a summary of how far they can be trusted.
+
+Signed maps diverge around zero: blue speaks for live, vermilion for attack, as in score maps. What
+is strongest for each side also carries a sign, + or -, so that print in black and white and readers
+of any colour vision lose nothing. One column has one scale, the same for every network, and states
+it; all pixelwise columns share theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hfnmp_lite.explain.table import Row
+from hfnmp_lite.explain.tour import Explained, Picture
+from hfnmp_lite.teach.figures import OTHERS, PALETTE, SIZE, _dress, _figure, score_colours, stretch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CELL = 4  # pixels a side over which pixelwise maps are summed to be legible
+PIXELWISE = "margin in 4 x 4 pixels"
+COLUMNS = {
+    "occlusion": ("occlusion\nof the image", "margin lost"),
+    "ig": ("gradients (IG)\nof the image", PIXELWISE),
+    "ig, streams: image": ("IG, pattern space:\nimage stream", PIXELWISE),
+    "ig, streams: pattern": ("IG, pattern space:\npattern stream", PIXELWISE),
+    "gradcam": ("Grad-CAM\non c5", "no unit"),
+}
+"""Map -> title and unit. Values in pixels are summed over cells, others averaged."""
+CLIPPED = 99.0  # per cent of a column's values that its scale holds
+
+
+def sheet(picture: Picture, explained: Sequence[Explained]) -> tuple[Figure, str]:
+    """Draw one picture: what is there above, what each network makes of it below.
+
+    Parameters
+    ----------
+    picture : Picture
+    explained : sequence of Explained
+        One row each.
+
+    Returns
+    -------
+    figure : Figure
+    alt : str
+        What there is to see, in words.
+    """
+    columns = [name for name in COLUMNS if any(name in one.maps for one in explained)]
+    width = 1 + len(columns)
+    figure = _figure(2.05 * width, 2.3 * (1 + len(explained)) + 0.75)
+    heights = [1] * (1 + len(explained)) + [0.07]
+    grid = figure.subplots(len(heights), width, squeeze=False, height_ratios=heights)
+    _what_is_there(grid[0], picture, explained)
+    drawn = [
+        {k: cells(v, COLUMNS[k][1] == PIXELWISE) for k, v in one.maps.items() if k in COLUMNS}
+        for one in explained
+    ]
+    scales = _scales(drawn, columns)
+    for row, one, maps in zip(grid[1:-1], explained, drawn, strict=True):
+        _score_map(row[0], picture, one)
+        for axes, name in zip(row[1:], columns, strict=True):
+            _signed(axes, maps.get(name), picture.image, scales[name])
+        row[0].set_ylabel(_said(one), fontsize=SIZE - 2)
+    titles, units = zip(("score map", ""), *(COLUMNS[name] for name in columns), strict=True)
+    for axes, title in zip(grid[1], titles, strict=True):
+        axes.set_title(title, fontsize=SIZE - 1)
+    for axes, scale, unit in zip(grid[-1], [None, *scales.values()], units, strict=True):
+        _colour_bar(axes, scale, unit)
+    return figure, _alt(picture, explained)
+
+
+def _what_is_there(row: Sequence[Axes], picture: Picture, explained: Sequence[Explained]) -> None:
+    """Image, each network's pattern, and the true cues, largest first, as far as there is room."""
+    shown: list[tuple[str, np.ndarray, bool]] = [("image", picture.image, False)]
+    for one in explained:
+        if one.pattern is not None:
+            name = {"mp": "meta pattern", "lbp": "LBP"}.get(one.pattern_name, one.pattern_name)
+            pattern = stretch(one.pattern) if one.pattern_name == "mp" else one.pattern
+            shown.append((name, pattern, False))
+    known = sorted(picture.cues.items(), key=lambda item: -item[1].mean())
+    for cue, member in known:
+        if member.mean() > 0:
+            shown.append((f"true {cue}\n({member.mean():.0%} of the picture)", member, True))
+    for axes, (title, values, is_cue) in zip(row, shown, strict=False):
+        if is_cue:
+            axes.imshow(values, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        else:
+            axes.imshow(values, interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(title, fontsize=SIZE - 1)
+    for axes in row[len(shown) :]:
+        axes.set_axis_off()
+    row[0].set_ylabel(picture.kind or "your picture", fontsize=SIZE + 1)
+
+
+def _scales(drawn: Sequence[Mapping[str, np.ndarray]], columns: Sequence[str]) -> dict[str, float]:
+    """The limit of each column, on both sides of zero, for every network; one for all pixelwise."""
+    groups: dict[str, list[np.ndarray]] = {}
+    for name in columns:
+        unit = COLUMNS[name][1]
+        groups.setdefault(unit, []).extend(maps[name].ravel() for maps in drawn if name in maps)
+    limits = {}
+    for unit, values in groups.items():
+        sizes = np.abs(np.concatenate(values))
+        limits[unit] = float(np.percentile(sizes, CLIPPED)) or float(sizes.max()) or 1.0
+    return {name: limits[COLUMNS[name][1]] for name in columns}
+
+
+def cells(values: np.ndarray, summed: bool, side: int = CELL) -> np.ndarray:
+    """Sum a map (H, W) over cells of `side` x `side` pixels, or average it."""
+    height, width = (n // side * side for n in values.shape)
+    kept = np.asarray(values, np.float64)[:height, :width]
+    cut = kept.reshape(height // side, side, width // side, side)
+    return cut.sum((1, 3)) if summed else cut.mean((1, 3))
+
+
+def paint(values: np.ndarray, image: np.ndarray, limit: float) -> np.ndarray:
+    """Paint a signed map over a pale grey picture: (H, W, 3) in [0, 1].
+
+    Parameters
+    ----------
+    values : ndarray
+        (h, w) signed; enlarged to the picture, cell by cell.
+    image : ndarray
+        (H, W, 3) uint8 RGB.
+    limit : float
+        Values of this size and beyond have the full colour; zero has none.
+    """
+    height, width = image.shape[:2]
+    rows = np.arange(height) * values.shape[0] // height
+    columns = np.arange(width) * values.shape[1] // width
+    strength = np.clip(values / limit, -1, 1)[rows][:, columns]
+    colour = score_colours()((strength + 1) / 2)[..., :3]
+    pale = 0.62 + 0.38 * image.mean(-1, keepdims=True) / 255
+    return pale * (1 - np.abs(strength[..., None])) + colour * np.abs(strength[..., None])
+
+
+def _signed(axes: Axes, values: np.ndarray | None, image: np.ndarray, limit: float) -> None:
+    if values is None:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "one stream,\nno pattern", ha="center", va="center", fontsize=SIZE - 1)
+        return
+    axes.imshow(paint(values, image, limit), interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    step = image.shape[0] / values.shape[0]
+    for sign, mark in ((1, "+"), (-1, "−")):
+        row, column = np.unravel_index(np.argmax(sign * values), values.shape)
+        if sign * values[row, column] > 0.1 * limit:
+            _mark(axes, (column + 0.5) * step, (row + 0.5) * step, mark)
+
+
+def _mark(axes: Axes, x: float, y: float, mark: str) -> None:
+    """A sign on a white disc beside its place, kept clear of the picture's border."""
+    side = axes.get_xlim()[1]
+    aside = 0.055 * side if mark == "+" else -0.055 * side  # two signs at one place stay apart
+    x, y = (float(np.clip(v, 0.06 * side, 0.94 * side)) for v in (x + aside, y - 0.055 * side))
+    disc = {"boxstyle": "circle,pad=0.08", "facecolor": "white", "edgecolor": "#333333"}
+    axes.text(x, y, mark, ha="center", va="center", fontsize=SIZE - 2, fontweight="bold", bbox=disc)
+
+
+def _score_map(axes: Axes, picture: Picture, one: Explained) -> None:
+    height, width = picture.image.shape[:2]
+    axes.imshow(picture.image.mean(-1), cmap="gray", vmin=0, vmax=255)
+    axes.imshow(
+        one.map,
+        score_colours(),
+        vmin=0,
+        vmax=1,
+        alpha=0.6,
+        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+        interpolation="nearest",
+    )
+    axes.set(xticks=[], yticks=[])
+
+
+def _said(one: Explained) -> str:
+    verdict = "" if one.verdict is None else f": {one.verdict}"
+    shares = one.numbers.get("shapley", {}).get("margin")
+    told = f"{one.network}\nscore {one.score:.2f}{verdict}"
+    if shares:
+        told += f"\nimage {shares['image']:+.1f}, pattern {shares['pattern']:+.1f}"
+    return told
+
+
+def _colour_bar(axes: Axes, limit: float | None, unit: str) -> None:
+    """The column's scale under it: attack, zero, live, with the limit in numbers."""
+    axes.imshow(np.linspace(0, 1, 64)[None], score_colours(), vmin=0, vmax=1, aspect="auto")
+    axes.set(yticks=[])
+    words = ("attack", "", "live") if limit is None else (f"−{_short(limit)}", "0", _short(limit))
+    axes.set_xticks([1, 31.5, 62], words, fontsize=SIZE - 3)
+    axes.set_xlabel(unit, fontsize=SIZE - 3)
+    axes.tick_params(length=2)
+
+
+def _short(value: float) -> str:
+    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
+
+
+def _alt(picture: Picture, explained: Sequence[Explained]) -> str:
+    what = picture.kind or "picture"
+    cues = ", ".join(f"{c} {m.mean():.0%}" for c, m in picture.cues.items() if m.mean() > 0)
+    said = "; ".join(
+        f"{one.network} scores {one.score:.2f}"
+        + (f" ({one.verdict})" if one.verdict else "")
+        + "".join(
+            f", {name} completeness error {told['error']:+.2f} of {told['explained']:+.2f}"
+            for name, told in one.numbers["attributions"].items()
+            if "error" in told
+        )
+        for one in explained
+    )
+    known = f" True cues by area: {cues}." if cues else ""
+    return f"Attributions of a {what}, {picture.name}: {said}.{known}"
+
+
+# --- the summary --------------------------------------------------------------------------------
+
+MEASURES = {
+    "correlation": ("all cues", "rank correlation with\nthe measured change"),
+    "deletion": ("every", "deletion: area gained\nover random orders"),
+    "infidelity": ("", "infidelity\n(share missed)"),
+    "sensitivity": ("", "max-sensitivity\n(relative change)"),
+    "randomised all": ("", "likeness after drawing\nall weights anew"),
+}
+
+
+def summary(
+    rows: Sequence[Row], networks: Sequence[str], where: str = "known"
+) -> tuple[Figure, str]:
+    """Show how faithful each method is for each network: dots with 95 % intervals.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        A table of `explain.table`.
+    networks : sequence of str
+        At most four, told apart by colour, shape and place.
+    where : {"known", "unseen"}
+    """
+    found = {(r.network, r.measure, r.method, r.cue): r for r in rows if r.where == where}
+    methods = list(dict.fromkeys(r.method for r in rows if r.measure == "infidelity"))
+    figure = _figure(2.0 + 2.35 * len(MEASURES), 1.5 + 0.30 * len(methods) * max(2, len(networks)))
+    panels = figure.subplots(1, len(MEASURES), sharey=True, squeeze=False)[0]
+    styles = list(zip((PALETTE["live"], PALETTE["replay"], *OTHERS), "osD^", strict=False))
+    for axes, (measure, (cue, title)) in zip(panels, MEASURES.items(), strict=True):
+        _dress(axes)
+        for m, method in enumerate(methods):
+            for n, (network, (shade, shape)) in enumerate(zip(networks, styles, strict=False)):
+                row = found.get((network, measure, method, cue))
+                y = m + 0.7 * ((n + 0.5) / len(networks) - 0.5)
+                if row is not None and not np.isnan(row.value):
+                    _dot(axes, row, y, shade, shape, network if m == 0 else None)
+        for level in _levels(found, measure):
+            axes.axvline(level, color="#999999", linestyle=":", linewidth=1.5)
+        axes.set_title(title, fontsize=SIZE - 1)
+        axes.grid(axis="x", color="#E5E5E5")
+        axes.set_axisbelow(True)
+    panels[0].set_yticks(range(len(methods)), methods, fontsize=SIZE)
+    panels[0].set_ylim(len(methods) - 0.5, -0.5)
+    handles, labels = panels[2].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=SIZE - 1)
+    return figure, _summary_alt(found, networks, methods, where)
+
+
+def _dot(axes: Axes, row: Row, y: float, shade: str, shape: str, label: str | None) -> None:
+    axes.plot([row.low, row.high], [y, y], color=shade, linewidth=3, alpha=0.5)
+    axes.plot(row.value, y, shape, color=shade, markersize=7, label=label)
+    if not np.isnan(row.chance) and row.measure == "correlation":
+        axes.plot([row.chance] * 2, [y - 0.16, y + 0.16], color="#333333", linewidth=1.5)
+
+
+def _levels(found: Mapping[tuple, Row], measure: str) -> set[float]:
+    """Levels of chance that are one number for all; a correlation has its own, a tick each."""
+    if measure == "correlation":
+        return {0.0}
+    return {
+        r.chance for (_, m, _, _), r in found.items() if m == measure and not np.isnan(r.chance)
+    }
+
+
+def _summary_alt(
+    found: Mapping[tuple, Row], networks: Sequence[str], methods: Sequence[str], where: str
+) -> str:
+    parts = []
+    for network in networks:
+        told = [
+            f"{method} {found[key].value:.2f}"
+            for method in methods
+            for key in [(network, "correlation", method, "all cues")]
+            if key in found
+        ]
+        parts.append(f"{network}: {', '.join(told)}")
+    return (
+        f"Faithfulness by method and network, {where} domains, simulated. Rank correlation of the "
+        f"attribution inside the cues with the measured change: {'; '.join(parts)}."
+    )
+
+
+def reliance(rows: Sequence[Row], networks: Sequence[str]) -> tuple[Figure, str]:
+    """Show what each network responds to: the rise of its response as each cue is taken away.
+
+    In standard deviations of the response over pictures; known domains left, the unseen right.
+    """
+    found = {(r.network, r.where, r.cue): r for r in rows if r.measure == "removal, response"}
+    order = ("every", "gamut", "glare", "moire", "halftone", "bands", "bezel", "decoy")
+    shown = [cue for cue in order if any(k[2] == cue for k in found)]
+    figure = _figure(10.5, 1.6 + 0.28 * len(shown) * max(2, len(networks)))
+    panels = figure.subplots(1, 2, sharey=True, sharex=True)
+    styles = list(zip((PALETTE["live"], PALETTE["replay"], *OTHERS), "osD^", strict=False))
+    for axes, where in zip(panels, ("known", "unseen"), strict=True):
+        _dress(axes, "rise of the response (standard deviations)")
+        for c, cue in enumerate(shown):
+            for n, (network, (shade, shape)) in enumerate(zip(networks, styles, strict=False)):
+                row = found.get((network, where, cue))
+                y = c + 0.7 * ((n + 0.5) / len(networks) - 0.5)
+                if row is not None and not np.isnan(row.value):
+                    _dot(axes, row, y, shade, shape, network if c == 0 else None)
+        axes.axvline(0, color="#999999", linestyle=":", linewidth=1.5)
+        axes.set_title(f"{where} domain{'s' if where == 'known' else ''}", fontsize=SIZE)
+        axes.grid(axis="x", color="#E5E5E5")
+        axes.set_axisbelow(True)
+    panels[0].set_yticks(range(len(shown)), [_label(cue) for cue in shown], fontsize=SIZE)
+    panels[0].set_ylim(len(shown) - 0.5, -0.5)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=SIZE - 1)
+    said = "; ".join(
+        f"{network} ({where}): "
+        + ", ".join(
+            f"{cue} {found[network, where, cue].value:+.2f}"
+            for cue in shown
+            if (network, where, cue) in found
+        )
+        for network in networks
+        for where in ("known", "unseen")
+    )
+    return figure, f"Rise of the response when a cue is taken away, simulated. {said}."
+
+
+def _label(cue: str) -> str:
+    return {"every": "every cue", "decoy": "decoy (no cue)"}.get(cue, cue)

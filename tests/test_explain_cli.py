@@ -1,0 +1,261 @@
+"""`hfnmp explain`: sheets and numbers, of files and of the samples, and what is refused."""
+
+import functools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from skimage.data import astronaut
+
+from hfnmp_lite import HFN, Detector, cli, load_checkpoint, save_checkpoint
+from hfnmp_lite.data import samples
+from hfnmp_lite.data.loaders import to_batch
+from hfnmp_lite.explain import attribution, tour
+from hfnmp_lite.explain.response import respond
+from hfnmp_lite.explain.table import Row
+from hfnmp_lite.teach import attribution_figures, figures
+from hfnmp_lite.teach.figures import PALETTE
+
+MP = samples.root() / "checkpoints" / "mp-webcam.safetensors"
+
+
+@pytest.fixture
+def face(tmp_path):
+    path = tmp_path / "a face, mine.png"
+    cv2.imwrite(str(path), astronaut()[..., ::-1])
+    return path
+
+
+@pytest.fixture
+def wall(tmp_path):
+    path = tmp_path / "wall.png"
+    cv2.imwrite(str(path), np.full((200, 200, 3), 128, np.uint8))
+    return path
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Two methods are enough to see a sheet."""
+    kept = {name: tour.ASKED[name] for name in ("ig", "gradcam")}
+    monkeypatch.setattr(tour, "ASKED", kept)
+    ask = functools.partial(attribution.integrated_gradients, steps=4)
+    monkeypatch.setitem(attribution.METHODS, "ig", ask)
+
+
+def complaint(capsys):
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("hfnmp: ")]
+    (line,) = lines
+    return line
+
+
+def test_a_users_photo_is_explained_and_a_wall_is_not(face, wall, tmp_path):
+    """The one run through the real door: nothing patched."""
+    out = tmp_path / "explained"
+    command = [sys.executable, "-m", "hfnmp_lite.cli", "explain", MP, wall, face, "--out", out]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    (line,) = [text for text in done.stderr.splitlines() if text.startswith("hfnmp: ")]
+    assert str(wall) in line
+    assert "no face" in line
+    assert "--no-crop" in line
+    assert {p.name for p in out.iterdir()} == {"00-a_face_mine.png", "numbers.json"}
+    said = json.loads((out / "numbers.json").read_text())
+    assert {"command", "commit", "versions", "hardware"} <= set(said)
+    (picture,) = said["pictures"]
+    assert picture["face"] == "cascade"
+    assert len(picture["alt"]) > 40
+    (network,) = picture["networks"].values()
+    assert network["pattern"] == "mp"
+    assert network["verdict"] in ("live", "attack")
+    assert set(network["attributions"]) == set(tour.ASKED)
+    ig = network["attributions"]["ig"]
+    assert ig["explained"] + ig["error"] == pytest.approx(ig["totals"]["image"], abs=1e-3)
+    assert abs(ig["error"]) < 0.1 * abs(ig["explained"]) + 0.1
+    shares = network["shapley"]["margin"]
+    whole = shares["image"] + shares["pattern"] + shares["baseline"]
+    assert whole == pytest.approx(network["responses"]["margin"], abs=1e-3)
+    sheet = cv2.imread(str(out / "00-a_face_mine.png"))
+    assert sheet.shape[1] > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["missing.safetensors"], ["missing.safetensors", "no such file"]),
+        (["{mp}", "nowhere.jpg"], ["nowhere.jpg", "no such file"]),
+        (["{mp}", "--against", "missing"], ["missing", "no such file"]),
+    ],
+)
+def test_what_is_not_there_is_refused_before_torch_is_imported(arguments, words):
+    given = [a.format(mp=MP) for a in arguments]
+    code = (
+        f"import sys; from hfnmp_lite import cli; status = cli.main({['explain', *given]!r});"
+        "print(status, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["2", "False"], done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_other_refusals_are_one_line(face, wall, tmp_path, capsys, quick):
+    explain = ["explain", str(MP)]
+    assert cli.main([*explain, str(wall), "--out", str(tmp_path / "o")]) == 2
+    assert "no face" in complaint(capsys)
+    assert not (tmp_path / "o").exists()
+    assert cli.main([*explain, str(MP), "--out", str(tmp_path / "o")]) == 2
+    assert "image" in complaint(capsys)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    assert cli.main([*explain, str(face), "--out", str(tmp_path / "mine")]) == 2
+    assert "--out another" in complaint(capsys)
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+    assert cli.main([*explain, str(face), "--against", str(MP)]) == 2
+    assert "one name" in complaint(capsys)
+
+
+def test_whole_pictures_are_explained_on_demand_and_a_folder_is_replaced(
+    wall, tmp_path, capsys, quick
+):
+    out = tmp_path / "o"
+    for _ in range(2):
+        assert cli.main(["explain", str(MP), str(wall), "--no-crop", "--out", str(out)]) == 0
+    (picture,) = json.loads((out / "numbers.json").read_text())["pictures"]
+    assert picture["face"] == "not sought"
+    assert "00-wall.png: mp-webcam 0." in capsys.readouterr().out
+
+
+def test_a_network_without_a_pattern_is_explained_of_the_image_and_says_so(
+    face, tmp_path, capsys, quick
+):
+    torch.manual_seed(0)
+    path = tmp_path / "rgb-webcam.safetensors"
+    save_checkpoint(path, Detector(None, HFN(streams=1)).eval(), {})
+    out = tmp_path / "o"
+    arguments = ["explain", str(MP), str(face), "--against", str(path), "--out", str(out)]
+    assert cli.main(arguments) == 1
+    assert "one stream and no pattern" in complaint(capsys)
+    (picture,) = json.loads((out / "numbers.json").read_text())["pictures"]
+    assert "shapley" not in picture["networks"]["rgb-webcam"]
+    assert picture["networks"]["rgb-webcam"]["verdict"] is None
+    assert set(picture["networks"]["rgb-webcam"]["attributions"]) == {"ig", "gradcam"}
+
+
+# --- the tour -----------------------------------------------------------------------------------
+
+
+def test_the_tour_shows_each_kind_with_its_true_cues(quick):
+    shown = list(tour.tour(["handheld", "nowhere"], 128))
+    assert [p.kind for p in shown] == ["live", "print", "replay"]
+    live, print_, replay = shown
+    assert not live.cues
+    assert {"halftone", "glare"} <= set(print_.cues)
+    assert "gamut" not in replay.cues
+    assert "gamut" in replay.without
+    detector = load_checkpoint(MP)
+    found = tour.explain_picture(detector, replay, "mp-webcam")
+    numbers = tour.numbers(replay, [found])
+    json.dumps(numbers, allow_nan=False)
+    cue = next(iter(replay.without))
+    before, after = respond(detector, to_batch([replay.image, replay.without[cue]]), "score")
+    told = numbers["networks"]["mp-webcam"]["removal"][cue]["score"]
+    assert told == pytest.approx(float(after - before), abs=1e-5)
+
+
+def test_stored_cue_maps_are_the_simulators():
+    import csv
+
+    from hfnmp_lite.simulate import cues
+
+    (replay,) = [p for p in tour.tour(["phone"], 128) if p.kind == "replay"]
+    with open(samples.root() / "manifest.csv", newline="") as file:
+        name = replay.name.rsplit("-", 1)[1]
+        (row,) = [r for r in csv.DictReader(file) if Path(r["path"]).stem == name]
+    take = samples.take_of(row)
+    for cue, member in replay.cues.items():
+        expected = cues.counterfactual(take, cue).soft_before_jpeg
+        np.testing.assert_allclose(6 * member, np.minimum(expected, 6), atol=0.51)
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def explained(name, scale):
+    side = 32
+    maps = {
+        "ig": scale * np.random.default_rng(0).normal(size=(side, side)),
+        "occlusion": scale * np.ones((side, side)),
+    }
+    numbers = {"attributions": {"ig": {"error": 0.5, "explained": 2.0}}}
+    return tour.Explained(name, "mp", 0.25, 0.5, np.full((4, 4), 0.5), None, maps, numbers)
+
+
+def test_a_sheet_has_one_stated_scale_a_column_for_all_networks():
+    picture = tour.Picture("p", np.full((32, 32, 3), 90, np.uint8), "print")
+    pair = [explained("one", 1.0), explained("two", 3.0)]
+    figure, alt = attribution_figures.sheet(picture, pair)
+    assert "one scores 0.25 (attack)" in alt
+    assert "completeness error +0.50 of +2.00" in alt
+    labels = [[t.get_text() for t in axes.get_xticklabels()] for axes in figure.axes[-3:]]
+    assert labels[0] == ["attack", "", "live"]
+    assert labels[1] == ["−3", "0", "3"]  # occlusion: the mean of a cell, of the larger network
+    low, zero, high = labels[2]
+    cells = attribution_figures.cells(pair[1].maps["ig"], True)
+    both = np.concatenate([cells.ravel(), cells.ravel() / 3])
+    assert (low, zero) == (f"−{high}", "0")
+    assert float(high) == pytest.approx(np.percentile(np.abs(both), 99), rel=0.05)
+    assert figures.png(figure)
+
+
+def test_signed_maps_diverge_around_zero():
+    image = np.full((8, 8, 3), 100, np.uint8)
+    values = np.array([[0.0, 2.0], [-2.0, 1.0]])
+    drawn = attribution_figures.paint(values, image, 2.0)
+    grey = drawn[0, 0]
+    assert np.ptp(grey) < 1e-9  # zero has no colour
+    for place, name in (((0, 7), "live"), ((7, 0), "replay")):
+        rgb = [int(PALETTE[name][i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        np.testing.assert_allclose(drawn[place], rgb, atol=0.01)
+    assert np.abs(drawn[7, 7] - grey).max() < np.abs(drawn[0, 7] - grey).max()
+    twice = attribution_figures.paint(2 * values, image, 2.0)
+    np.testing.assert_allclose(twice[0, 7], drawn[0, 7])  # beyond the limit: full colour
+
+
+def test_cells_sum_or_average():
+    values = np.arange(64.0).reshape(8, 8)
+    by_hand = [[values[:4, :4].sum(), values[:4, 4:].sum()]]
+    by_hand += [[values[4:, :4].sum(), values[4:, 4:].sum()]]
+    np.testing.assert_allclose(attribution_figures.cells(values, True), by_hand)
+    np.testing.assert_allclose(attribution_figures.cells(values, False), np.divide(by_hand, 16))
+
+
+def test_the_summaries_draw_every_network_and_tell_it_in_words():
+    made = []
+    for i, network in enumerate(("mp", "lbp")):
+        for where in ("known", "unseen"):
+            for measure, cue in (("correlation", "all cues"), ("infidelity", "")):
+                for method in ("ig", "occlusion"):
+                    numbers = (0.25 + i / 10, 0.1, 0.4, 0.05, 0.0, 0.2)
+                    made.append(Row(network, where, measure, method, cue, *numbers, 9, 9))
+            for cue in ("every", "glare"):
+                made.append(
+                    Row(network, where, "removal, response", "", cue, 0.5, 0.1, 0.9, 0, 0, 1, 9, 9)
+                )
+    for draw in (attribution_figures.summary, attribution_figures.reliance):
+        figure, alt = draw(made, ["mp", "lbp"])
+        assert figures.png(figure)
+        assert "mp" in alt
+        assert "simulated" in alt
+        (legend,) = figure.legends
+        assert [t.get_text() for t in legend.get_texts()] == ["mp", "lbp"]
+    assert (
+        "ig 0.25, occlusion 0.25; lbp: ig 0.35"
+        in attribution_figures.summary(made, ["mp", "lbp"])[1]
+    )
