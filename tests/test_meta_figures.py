@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hfnmp_lite.teach import meta_figures, toy
-from hfnmp_lite.teach.figures import PALETTE, png
+from hfnmp_lite.teach.figures import png
 
 
 def lines(axes):
@@ -38,14 +38,21 @@ def test_snapshots_share_one_stretch_of_contrast():
     assert titles[:3] == ["image", "iteration 1", "iteration 2"]
 
 
-def test_around_steps_say_each_change_and_whether_it_helped():
+def test_around_steps_draw_each_change_and_hatch_what_rose():
     before, after = {"phone": 0.8, "webcam": 1.0}, {"phone": 0.75, "webcam": 1.02}
     (axes,) = meta_figures.around_steps({"a step": (before, after)}).axes
-    said = [text.get_text() for text in axes.texts if text.get_text()]
-    assert said == ["-0.050", "+0.020"]
-    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
-    assert [line.get_color() for line in hollow] == [PALETTE["live"], PALETTE["replay"]]
-    assert [tuple(line.get_xdata()) for line in hollow] == [(0.8,), (1.0,)]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([-0.05, 0.02])
+    assert [bool(bar.get_hatch()) for bar in axes.patches] == [False, True]
+    assert [text.get_text() for text in axes.texts] == ["0.800 → 0.750", "1.000 → 1.020"]
+
+
+def test_differences_are_drawn_in_the_orders_colours():
+    given = {"alternating": [0.02, 0.3], "bilevel-first-order": [0.001, 0.1]}
+    (axes,) = meta_figures.differences([0.001, 0.1], given).axes
+    for line in axes.lines:
+        assert line.get_color() == meta_figures.ORDER_COLOURS[line.get_label()]
+        np.testing.assert_array_equal(line.get_ydata(), given[line.get_label()])
+    assert axes.get_yscale() == axes.get_xscale() == "log"
 
 
 def test_gradient_cosines_mark_their_means():

@@ -104,7 +104,7 @@ def snapshots(image: np.ndarray, maps: Mapping[int, np.ndarray]) -> Figure:
 
 
 def around_steps(steps: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]]) -> Figure:
-    """Loss of each domain before a step (hollow) and after it (arrow's head), one panel a step.
+    """Change of each domain's loss by a step, as bars, one panel a step; hatched where it rose.
 
     Parameters
     ----------
@@ -113,25 +113,32 @@ def around_steps(steps: Mapping[str, tuple[Mapping[str, float], Mapping[str, flo
         them; the same domains in each.
     """
     domains = list(next(iter(steps.values()))[0])
-    figure = _figure(1.6 + 3.6 * len(steps), 1.3 + 0.75 * len(domains))
+    figure = _figure(1.6 + 4.2 * len(steps), 1.3 + 0.62 * len(domains))
     panels = figure.subplots(1, len(steps), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (title, (before, after)) in zip(panels, steps.items(), strict=True):
-        _dress(axes, "loss")
+        _dress(axes, "change of the loss")
         for y, domain in enumerate(domains):
-            start, end = before[domain], after[domain]
-            shade = PALETTE["live" if end < start else "replay"]
-            arrow = {"arrowstyle": "-|>", "color": shade, "linewidth": 2.5, "shrinkA": 4}
-            axes.annotate("", (end, y), (start, y), arrowprops=arrow)
-            axes.plot(start, y, "o", color=shade, markerfacecolor="white", markersize=8)
-            axes.plot(end, y, alpha=0)  # an arrow does not widen the axis by itself
-            text, middle = f"{end - start:+.3f}", ((start + end) / 2, y - 0.2)
-            axes.text(*middle, text, ha="center", va="bottom", fontsize=SIZE - 1)
+            change = after[domain] - before[domain]
+            rose = change > 0
+            look = {"color": PALETTE["live"]}
+            if rose:
+                look = {"color": "white", "edgecolor": PALETTE["replay"], "hatch": "////"}
+            axes.barh(y, change, 0.55, **look)
+            axes.annotate(
+                f"{before[domain]:.3f} → {after[domain]:.3f}",
+                (0, y),
+                (-6 if rose else 6, 0),
+                textcoords="offset points",
+                ha="right" if rose else "left",
+                va="center",
+                fontsize=SIZE - 1,
+            )
+        axes.axvline(0, color="black", linewidth=1.2)
         axes.set_yticks(range(len(domains)), domains, fontsize=SIZE)
-        axes.set_ylim(len(domains) - 0.5, -0.75)
-        axes.margins(x=0.2)
-        axes.grid(axis="x", color="#E5E5E5")
-        axes.set_axisbelow(True)
+        axes.set_ylim(len(domains) - 0.5, -0.5)
         axes.set_title(title, fontsize=SIZE)
+    reach = 1.1 * max(abs(a[d] - b[d]) for b, a in steps.values() for d in domains)
+    panels[0].set_xlim(-max(reach, 1e-6), max(reach, 1e-6))
     return figure
 
 
@@ -175,6 +182,27 @@ def gradient_cosines(
         fontsize=SIZE - 1,
         frameon=False,
     )
+    return figure
+
+
+def differences(alphas: Sequence[float], lines: Mapping[str, Sequence[float]]) -> Figure:
+    """Relative differences between gradients over the rate of the virtual step, both logarithmic.
+
+    Parameters
+    ----------
+    alphas : (n,) sequence of float
+        Rates.
+    lines : mapping
+        Name -> (n,) relative differences, such as |first-order - exact| / |exact|.
+    """
+    figure = _figure(7.4, 4.2)
+    axes = _dress(figure.subplots(), "rate α of the virtual step", "relative difference")
+    for i, (name, values) in enumerate(lines.items()):
+        style = _line(i) | ({"color": ORDER_COLOURS[name]} if name in ORDER_COLOURS else {})
+        axes.loglog(alphas, values, **style, label=name)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    axes.grid(color="#E5E5E5")
+    axes.legend(fontsize=SIZE - 1)
     return figure
 
 
