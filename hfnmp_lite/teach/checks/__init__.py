@@ -43,6 +43,12 @@ from hfnmp_lite.teach.checks.meta import (
     check_phi_gradient,
     check_two_gradients,
 )
+from hfnmp_lite.teach.checks.real_data import (
+    check_choose_frames,
+    check_for_rgb,
+    check_rates_of_all,
+    check_read_name,
+)
 from hfnmp_lite.teach.checks.start import (
     check_count_kinds,
     check_error_rates,
@@ -66,11 +72,13 @@ __all__ = [
     "check_best_of_many",
     "check_central_difference",
     "check_choose",
+    "check_choose_frames",
     "check_count_kinds",
     "check_cue_change",
     "check_draw_subjects",
     "check_eer_threshold",
     "check_error_rates",
+    "check_for_rgb",
     "check_freeze",
     "check_fuse",
     "check_gains_of_both",
@@ -87,6 +95,8 @@ __all__ = [
     "check_paired_gains",
     "check_peak_frequency",
     "check_phi_gradient",
+    "check_rates_of_all",
+    "check_read_name",
     "check_pitch_in_pixels",
     "check_shift",
     "check_smallest_rotation",
