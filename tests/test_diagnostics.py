@@ -272,6 +272,7 @@ def write_snapshots(folder, change):
         (partial(write_snapshots, change=lambda s: {"weight": s["5/encoder.0.bias"]}), "holds no"),
         (partial(write_snapshots, change=lambda s: dict(list(s.items())[2:])), "holds no"),
         (partial(write_snapshots, change=lambda s: {f"x{k}": v for k, v in s.items()}), "holds no"),
+        (partial(write_snapshots, change=lambda s: {}), "it is empty"),
     ],
 )
 def test_snapshots_that_cannot_be_used_are_refused_in_one_line(tmp_path, damage, words):

@@ -273,6 +273,8 @@ def load_snapshots(path: str | Path) -> list[tuple[int, MetaPatternExtractor]]:
         for name, tensor in tensors.items():
             iteration, parameter = name.split("/")
             states.setdefault(int(iteration), {})[parameter] = tensor
+        if not states:
+            raise ValueError("it is empty")
         return [(i, _revived(states[i])) for i in sorted(states)]
     except (ValueError, RuntimeError) as error:
         raise InputError(
