@@ -138,7 +138,7 @@ def test_blur_alone_turns_live_faces_away_as_the_readme_says():
         (score_images(detector, to_batch(i)) >= detector.threshold).mean() for i in (sharp, blurred)
     ]
     assert accepted[0] > 0.75
-    assert accepted[1] < 0.1
+    assert accepted[1] < 0.25
 
 
 def test_the_readme_quotes_what_is_stored():
