@@ -122,7 +122,7 @@ ANSWERS = {
             (lambda w: w.flip(0), ["outputs were reversed", "axis 1"]),
             (lambda w: w.roll(1, 1), ["rolled"]),
             (lambda w: w.flip(1).numpy(), ["stay in torch"]),
-            (lambda w: w[:, :1], ["shape (2, 1, 1, 1)", "order of the channels"]),
+            (lambda w: w[:, :1], ["shape (2, 1, 3, 3)", "order of the channels"]),
             (lambda w: w.flip(1) * 2, ["channel 2"]),
             (lambda w: w.copy_(w.flip(1)), ["changed its input"]),
         ],
