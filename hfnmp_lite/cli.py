@@ -357,9 +357,9 @@ def _predict(given: argparse.Namespace) -> int:
 
 
 def _bench(given: argparse.Namespace) -> None:
-    from hfnmp_lite.experiments.bench import bench, table
+    from hfnmp_lite.experiments.bench import report
 
-    print(table(bench(given.device, given.quick, given.json)))
+    report(given.device, given.quick, given.json)
 
 
 def _explain(given: argparse.Namespace) -> int:

@@ -155,7 +155,7 @@ def test_what_cannot_be_measured_is_refused(monkeypatch, tmp_path):
     with pytest.raises(InputError, match="no GPU here; give --device cpu"):
         bench.bench("cuda")
     with pytest.raises(InputError, match="a folder"):
-        bench.bench(json_file=tmp_path)
+        bench.report(json_file=tmp_path)
 
 
 def test_the_command_measures_and_says_so(monkeypatch, tmp_path, capsys):

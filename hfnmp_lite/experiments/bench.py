@@ -30,7 +30,7 @@ from hfnmp_lite.provenance import provenance
 from hfnmp_lite.simulate import scene
 from hfnmp_lite.simulate.domains import DOMAINS
 
-CASES = {"lite": (128, 9), "resnet50": (256, 3)}  # trunk -> side in pixels, rounds
+CASES = {"lite": (128, 15), "resnet50": (256, 5)}  # trunk -> side in pixels, rounds
 LBP_SHAPE = (32, 3, 128, 128)
 SCORES = 10_000
 THRESHOLDS = 100_001
@@ -39,10 +39,21 @@ FIRST_SUBJECT = 700_000  # nobody of the benchmark
 Counts = tuple[int, int]  # attacks accepted, live faces rejected
 
 
-def bench(
-    device: str = "cpu", quick: bool = False, json_file: Path | None = None, progress: bool = True
-) -> dict[str, object]:
-    """Measure everything and write it to `json_file`, if there is one.
+def report(device: str = "cpu", quick: bool = False, json_file: Path | None = None) -> None:
+    """Measure, print a table, and write everything to `json_file` where there is one.
+
+    Raises InputError where `json_file` is a folder, and what `bench` raises.
+    """
+    if json_file is not None and json_file.is_dir():
+        raise InputError(f"--json is '{json_file}', a folder; expected the name of a file")
+    result = bench(device, quick)
+    print(table(result))
+    if json_file is not None:
+        write_whole(json_file, json.dumps(result, indent=1) + "\n")
+
+
+def bench(device: str = "cpu", quick: bool = False, progress: bool = True) -> dict[str, object]:
+    """Measure everything.
 
     Parameters
     ----------
@@ -51,8 +62,6 @@ def bench(
         may use.
     quick : bool
         A few rounds of the small network alone, its memory not measured: to see that all works.
-    json_file : Path, optional
-        Written whole or not at all.
     progress : bool
         Whether to show progress bars.
 
@@ -64,7 +73,7 @@ def bench(
     Raises
     ------
     InputError
-        There is no such device; `json_file` is a folder; there is too little memory.
+        There is no such device, or too little memory.
     FloatingPointError
         Two ways of computing the same thing disagree.
     """
@@ -72,8 +81,6 @@ def bench(
         raise InputError(f"--device is '{device}'; expected cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device is cuda, but PyTorch finds no GPU here; give --device cpu")
-    if json_file is not None and json_file.is_dir():
-        raise InputError(f"--json is '{json_file}', a folder; expected the name of a file")
     threads, before = default_count(), torch.get_num_threads()
     result: dict[str, object] = {
         "what": "speed of the meta step, of LBP, of the metrics and of the simulator",
@@ -98,10 +105,7 @@ def bench(
         result["simulator"] = measure_simulator(1 if quick else 2, progress)
     finally:
         torch.set_num_threads(before)
-    result = _rounded(result)
-    if json_file is not None:
-        write_whole(json_file, json.dumps(result, indent=1) + "\n")
-    return result
+    return _rounded(result)
 
 
 def measure_lbp(device: str, rounds: int, progress: bool = True) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,9 +14,9 @@ from tqdm import tqdm
 
 MEMORY_RULE = (
     "in a fresh process for each variant: the largest resident size during two meta steps with "
-    "K = 1 less the resident size after the set-up (Linux: VmHWM, reset after the set-up, less "
-    "VmRSS; ru_maxrss would count what the process that started it held); on a GPU, the same of "
-    "the allocated memory"
+    "K = 1 less the resident size after the set-up, whose freed memory is given back first (Linux: "
+    "VmHWM, reset after the set-up, less VmRSS; ru_maxrss would count what the process that "
+    "started it held); on a GPU, the same of the allocated memory"
 )
 
 
@@ -121,8 +123,10 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats()
             self.before = torch.cuda.memory_allocated()
             return
-        with suppress(OSError):  # where it is forbidden, the set-up's own peak counts, too
-            Path("/proc/self/clear_refs").write_text("5")
+        if sys.platform == "linux":
+            with suppress(AttributeError, OSError):  # no glibc; a /proc that cannot be written
+                ctypes.CDLL(None).malloc_trim(0)  # or steps fill what the set-up left unnoticed
+                Path("/proc/self/clear_refs").write_text("5")  # forgets the set-up's own peak
         self.before = _of_this_process("VmRSS")
 
     def megabytes(self) -> float | None:
