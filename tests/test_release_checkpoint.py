@@ -3,7 +3,6 @@
 import os
 import pickle
 import zipfile
-from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -13,34 +12,8 @@ from PIL import Image
 from hfnmp_lite import cli, load_checkpoint, save_checkpoint
 from hfnmp_lite.config import RunConfig
 from hfnmp_lite.experiments.released import ReleasedExtractor, ReleasedNetwork
+from hfnmp_lite.experiments.released_file import in_their_names, save_as_release
 from hfnmp_lite.files import InputError
-
-# The transcription's names and the release's, from its description.
-NAMES = [
-    *((f"trunk_{s}.", f"fpn.fpn_{s}.") for s in ("rgb", "tex")),
-    *((f"{c}_{s}.", f"fpn.fpn_{s}.{c}.") for s in ("rgb", "tex") for c in ("conv6", "conv7")),
-    *(
-        (f"lateral{level}_{s}.", f"fpn.fpn_{s}.latlayer{6 - level}.")
-        for s in ("rgb", "tex")
-        for level in (5, 4, 3)
-    ),
-    *(
-        (f"smooth{level}_{s}.", f"fpn.fpn_{s}.toplayer{5 - level}.")
-        for s in ("rgb", "tex")
-        for level in (4, 3)
-    ),
-    ("head_conv.", "pred_head_0.0."),
-    ("head_out.", "pred_head_0.2."),
-    ("classifier.", "cls_heads."),
-]
-
-
-def in_their_names(state):
-    renamed = OrderedDict()
-    for name, tensor in state.items():
-        ((old, new),) = [pair for pair in NAMES if name.startswith(pair[0])]
-        renamed[new + name[len(old) :]] = tensor
-    return renamed
 
 
 def images(n):
@@ -70,14 +43,7 @@ def released():
 def file(released, tmp_path_factory):
     extractor, network = released
     path = tmp_path_factory.mktemp("release") / "best.ckpt"
-    content = {
-        "epoch": 7,
-        "val_metrics": {"MIN_HTER": np.float64(0.125), "AUC": np.float64(0.9), "EER": 0.5},
-        "global_step": 1400,
-        "model_state": [extractor.state_dict(), in_their_names(network.state_dict())],
-        "optim_state": torch.optim.SGD(extractor.parameters(), 0.1, momentum=0.9).state_dict(),
-    }
-    torch.save(content, path)
+    save_as_release(path, extractor, network)
     return path
 
 
@@ -85,7 +51,7 @@ def file(released, tmp_path_factory):
 def content(released):
     """The same entries, each of one number, so that a file takes kilobytes."""
     extractor, network = released
-    state = in_their_names(network.state_dict())
+    state = in_their_names(network)
     for number, (name, tensor) in enumerate(state.items()):
         state[name] = torch.full((), number % 7, dtype=tensor.dtype).expand(tensor.shape)
     return {
