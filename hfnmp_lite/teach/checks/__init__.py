@@ -43,6 +43,12 @@ from hfnmp_lite.teach.checks.meta import (
     check_phi_gradient,
     check_two_gradients,
 )
+from hfnmp_lite.teach.checks.meta_pattern import (
+    check_build_extractor,
+    check_fold,
+    check_gain,
+    check_ring_power,
+)
 from hfnmp_lite.teach.checks.real_data import (
     check_choose_frames,
     check_for_rgb,
@@ -70,6 +76,7 @@ __all__ = [
     "check_batch_indices",
     "check_best_in_hindsight",
     "check_best_of_many",
+    "check_build_extractor",
     "check_central_difference",
     "check_choose",
     "check_choose_frames",
@@ -78,9 +85,11 @@ __all__ = [
     "check_draw_subjects",
     "check_eer_threshold",
     "check_error_rates",
+    "check_fold",
     "check_for_rgb",
     "check_freeze",
     "check_fuse",
+    "check_gain",
     "check_gains_of_both",
     "check_gradient_norms",
     "check_iso_rates",
@@ -98,6 +107,7 @@ __all__ = [
     "check_pitch_in_pixels",
     "check_rates_of_all",
     "check_read_name",
+    "check_ring_power",
     "check_shift",
     "check_smallest_rotation",
     "check_to_batch",

@@ -18,7 +18,7 @@ from hfnmp_lite.teach.checks.verdict import (
 )
 
 
-def _conv(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def conv3x3(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """3x3 convolution with a border of zeros, by its definition: (N, C, H, W)."""
     n, _, height, width = x.shape
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -57,18 +57,21 @@ def check_fuse(fn: Callable) -> int:
         mean, smooth = (image + pattern) / 2, np.zeros(2)
         bilinear = torch.nn.functional.interpolate(tensors[0], scale_factor=2, mode="bilinear")
         mistakes = [
-            (_conv(_up(above) + image + pattern, weight, bias), "the streams' mean, not their sum"),
-            (_conv((_up(above) + image + pattern) / 2, weight, bias), "halve the streams alone"),
-            (_conv((_up(above) + mean) / 2, weight, bias), "add the level above, do not average"),
-            (_conv(_up(above) + image, weight, bias), "the pattern's lateral is missing"),
-            (_conv(mean, weight, bias), "the level above is missing"),
+            (
+                conv3x3(_up(above) + image + pattern, weight, bias),
+                "the streams' mean, not their sum",
+            ),
+            (conv3x3((_up(above) + image + pattern) / 2, weight, bias), "halve the streams alone"),
+            (conv3x3((_up(above) + mean) / 2, weight, bias), "add the level above, do not average"),
+            (conv3x3(_up(above) + image, weight, bias), "the pattern's lateral is missing"),
+            (conv3x3(mean, weight, bias), "the level above is missing"),
             (_up(above) + mean, "the smoothing conv is missing"),
-            (_conv(_up(above), weight, bias) + mean, "smooth the sum, not the level above alone"),
-            (_conv(_up(above) + mean, weight, smooth), "the bias is missing"),
-            (_conv(bilinear.numpy() + mean, weight, bias), "mode='nearest': bilinear blurs"),
+            (conv3x3(_up(above), weight, bias) + mean, "smooth the sum, not the level above alone"),
+            (conv3x3(_up(above) + mean, weight, smooth), "the bias is missing"),
+            (conv3x3(bilinear.numpy() + mean, weight, bias), "mode='nearest': bilinear blurs"),
         ]
         other = "smooth(up(above) + (image + pattern) / 2)"
-        need_values(given, result, _conv(_up(above) + mean, weight, bias), mistakes, other)
+        need_values(given, result, conv3x3(_up(above) + mean, weight, bias), mistakes, other)
     return len(sizes)
 
 
