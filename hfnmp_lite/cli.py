@@ -98,7 +98,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     predict = add("predict", _predict, "score image and video files: live or attack")
     predict.add_argument("checkpoint", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
-    predict.add_argument("files", type=Path, nargs="+", metavar="FILE_OR_FOLDER")
+    predict.add_argument("files", type=Path, nargs="*", metavar="FILE_OR_FOLDER")
+    predict.add_argument("--manifest", type=Path, metavar="FILE", help="score its presentations")
     predict.add_argument("--format", choices=("table", "csv", "json"), default="table")
     predict.add_argument("--no-crop", action="store_true", help="score whole images")
     predict.add_argument("--frames", type=int, default=10, metavar="N", help="of a video")
@@ -341,13 +342,17 @@ def _evaluate(given: argparse.Namespace) -> None:
 
 
 def _predict(given: argparse.Namespace) -> int:
-    from hfnmp_lite.experiments.predict import predict, render
+    if bool(given.files) == (given.manifest is not None):
+        raise InputError("what is to be scored? Give files and folders, or --manifest FILE")
+    from hfnmp_lite.experiments.predict import predict, predict_manifest, render
 
     if given.show_faces and given.timeline is None:
         raise InputError("--show-faces goes with --timeline DIR; name the folder for the figures")
-    verdicts = predict(
-        given.checkpoint, given.files, not given.no_crop, given.frames, given.show_faces
-    )
+    if given.manifest is not None:
+        verdicts = predict_manifest(given.checkpoint, given.manifest, given.show_faces)
+    else:
+        crop = not given.no_crop
+        verdicts = predict(given.checkpoint, given.files, crop, given.frames, given.show_faces)
     print(render(verdicts, given.format))
     if given.timeline is not None:
         from hfnmp_lite.teach.timeline import write_timelines

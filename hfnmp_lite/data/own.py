@@ -12,6 +12,7 @@ from pathlib import Path
 from hfnmp_lite.data.presentations import VIDEO_SUFFIXES
 from hfnmp_lite.data.recordings import (
     IMAGE_SUFFIXES,
+    JOURNAL,
     Found,
     Recording,
     printable,
@@ -43,7 +44,10 @@ def find(root: str | Path, domain: str | None = None) -> Found:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise InputError(f"domain is '{name}'; use letters, digits, - and _")
     several = not any((root / part).is_dir() for part in ("live", "attack"))
+    made = (root / "prepared" / JOURNAL).exists()  # frames made of an earlier index of the folder
     for path, _ in walk(root, remarks):
+        if made and path.startswith("prepared/"):
+            continue
         suffix = Path(path).suffix.lower()
         if suffix not in VIDEO_SUFFIXES and suffix not in IMAGE_SUFFIXES:
             continue

@@ -20,10 +20,9 @@ from tqdm import tqdm
 from hfnmp_lite.data import workers
 from hfnmp_lite.data.extract import Settings, make
 from hfnmp_lite.data.presentations import REAL_COLUMNS, write_manifest
-from hfnmp_lite.data.recordings import Recording, read_index
+from hfnmp_lite.data.recordings import JOURNAL, Recording, read_index
 from hfnmp_lite.files import InputError, exclusive, write_whole
 
-JOURNAL = "progress.jsonl"
 
 
 @dataclass
@@ -186,15 +185,27 @@ def _read_journal(out: Path, settings: Settings) -> dict[str, dict]:
             entries.append(json.loads(line))
         except ValueError:
             continue
+    entries = [e for e in entries if isinstance(e, dict)]
     if not entries or entries[0].get("settings") != asdict(settings):
         raise InputError(
             f"{out}: holds frames made with other settings; give the same, or another --out"
         )
-    done = {e["key"]: e for e in entries[1:] if isinstance(e, dict) and {"key", "rows"} <= set(e)}
+    done = {e["key"]: e for e in entries[1:] if _is_entry(e)}
     # written anew, so that a broken last line cannot swallow the next one
     lines = [json.dumps(entries[0]), *(json.dumps(e) for e in done.values())]
     write_whole(path, "\n".join(lines) + "\n")
     return done
+
+
+def _is_entry(entry: dict) -> bool:
+    """Whether a line of the journal is what `_make_and_write` returned, with its key."""
+    rows = entry.get("rows")
+    return (
+        {"key", "source", "rows", "failure"} <= set(entry)
+        and isinstance(entry["key"], str)
+        and isinstance(rows, list)
+        and all(isinstance(r, list) and len(r) == 3 and isinstance(r[0], int) for r in rows)
+    )
 
 
 def _is_done(out: Path, listed: tuple[Path, Recording], entry: dict | None) -> bool:

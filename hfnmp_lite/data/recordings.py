@@ -19,7 +19,9 @@ from hfnmp_lite.files import InputError
 DETAILS = ("session", "device", "annotation", "annotation_kind", "rotation")
 INDEX_COLUMNS = (*REAL_COLUMNS, *DETAILS)
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"))
+JOURNAL = "progress.jsonl"  # what a preparation has done so far
 NO_FACE = "no face found"  # how the failure to acquire begins that no damaged file is to blame for
+MAX_DEPTH = 32  # folders below the data set's; all layouts have fewer than eight
 MAX_REMARKS = 20  # of one kind in a report; the rest is counted
 
 
@@ -111,12 +113,25 @@ def _walk(root: Path, below: str, remarks: list[str], links: list[str]) -> Itera
         return
     for entry in entries:
         path = f"{below}{entry.name}"
-        if entry.is_symlink():
+        if not _is_text(path):
+            remarks.append(f"{ascii(path)}: its name is no UTF-8 text; rename it")
+        elif entry.is_symlink():
             links.append(path)
         elif entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, f"{path}/", remarks, links)
+            if path.count("/") < MAX_DEPTH:
+                yield from _walk(root, f"{path}/", remarks, links)
+            else:
+                remarks.append(f"{printable(path)}: lies too deep; give a folder further down")
         elif entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
             yield File(path, entry.stat(follow_symlinks=False).st_size)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+        return True
+    except UnicodeEncodeError:  # bytes that are not UTF-8
+        return False
 
 
 def shortened(lines: Sequence[str], limit: int = MAX_REMARKS) -> list[str]:

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from hfnmp_lite.config import RunConfig
 from hfnmp_lite.data.capture import crop_face, read_image, whole_image
-from hfnmp_lite.data.loaders import to_batch
-from hfnmp_lite.data.presentations import VIDEO_SUFFIXES
+from hfnmp_lite.data.loaders import load_frame, to_batch
+from hfnmp_lite.data.presentations import VIDEO_SUFFIXES, read_manifest
 from hfnmp_lite.data.videos import choose, decode
 from hfnmp_lite.evaluate.scoring import score_images
 from hfnmp_lite.files import InputError
@@ -124,14 +124,64 @@ def predict(
         except InputError as error:
             verdicts.append(Verdict(str(file), None, None, "none", str(error)))
             continue
-        named = None
-        if detector.threshold is not None:
-            named = "live" if score >= detector.threshold else "attack"
+        named = _named(detector, score)
         crops = crops if keep_crops else ()
         verdicts.append(
             Verdict(str(file), score, named, face, None, detector.threshold, scored, crops)
         )
     return verdicts
+
+
+def predict_manifest(
+    checkpoint: Path, manifest: Path, keep_crops: bool = False
+) -> list[Verdict]:
+    """Score every presentation of a manifest as `predict` scores files, its frames as they are.
+
+    Raises
+    ------
+    InputError
+        The checkpoint or the manifest cannot be used.
+    """
+    presentations = read_manifest(manifest)
+    detector = load_checkpoint(checkpoint)
+    size = RunConfig.from_dict(detector.config).size if detector.config else 128
+    verdicts = []
+    quiet = len(presentations) < 20
+    for p in tqdm(presentations, desc="scoring", unit="video", disable=quiet, leave=False):
+        crops, problem = {}, p.failure or "it has no frames"
+        for frame in p.frames:
+            try:
+                crops[frame] = load_frame(frame, size)
+            except InputError as error:
+                problem = str(error)
+        if not crops:
+            verdicts.append(Verdict(p.id, None, None, "none", f"{p.id}: {problem}"))
+            continue
+        scores = _scores(detector, list(crops.values()))
+        scored = tuple(
+            FrameScore(int(f.stem) if f.stem.isdecimal() else i, None, score, "not sought")
+            for i, (f, score) in enumerate(zip(crops, scores, strict=True))
+        )
+        score, kept = float(np.mean(scores)), tuple(crops.values()) if keep_crops else ()
+        named = _named(detector, score)
+        verdicts.append(
+            Verdict(p.id, score, named, "not sought", None, detector.threshold, scored, kept)
+        )
+    return verdicts
+
+
+def _named(detector: Detector, score: float) -> str | None:
+    if detector.threshold is None:
+        return None
+    return "live" if score >= detector.threshold else "attack"
+
+
+def _scores(detector: Detector, crops: Sequence[np.ndarray]) -> list[float]:
+    return [
+        float(score)
+        for start in range(0, len(crops), BATCH)
+        for score in score_images(detector, to_batch(crops[start : start + BATCH]))
+    ]
 
 
 def _cut(image: np.ndarray, size: int, crop: bool) -> tuple[np.ndarray, str]:
@@ -151,11 +201,7 @@ def _score_video(
         raise InputError(f"{file}: none of its chosen frames can be decoded; export it again")
     cut = {n: c for n, c in sorted(decoded.taken.items()) if c[1] != "none"} or decoded.taken
     crops = [image for image, _ in cut.values()]
-    scores = [
-        float(score)
-        for start in range(0, len(crops), BATCH)
-        for score in score_images(detector, to_batch(crops[start : start + BATCH]))
-    ]
+    scores = _scores(detector, crops)
     scored = tuple(
         FrameScore(number, number / decoded.rate if decoded.rate else None, score, face)
         for (number, (_, face)), score in zip(cut.items(), scores, strict=True)
