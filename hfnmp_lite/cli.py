@@ -188,10 +188,10 @@ def _names(text: str) -> list[str]:
 
 
 def _demo(given: argparse.Namespace) -> None:
+    from hfnmp_lite.experiments.wording import in_words
     from hfnmp_lite.teach.demo import demo
 
-    summary = demo(given.target, given.out, given.seed, given.preset)
-    print_summary(summary)
+    print(in_words(demo(given.target, given.out, given.seed, given.preset)))
     print(f"\nThe report: {(given.out / 'report.html').resolve()}")
 
 
@@ -269,10 +269,11 @@ def _show_run(
     tensorboard: bool,
 ) -> None:
     from hfnmp_lite.experiments.run import is_first, run
+    from hfnmp_lite.experiments.wording import in_words
 
     summary = run(config, folder, manifest, resume, machine=machine, tensorboard=tensorboard)
     if is_first():
-        print_summary(summary)
+        print(in_words(summary))
         print(f"\nThe run: {folder}")
 
 
@@ -326,12 +327,13 @@ def _run_grid(given: argparse.Namespace) -> list[str]:
 
 def _evaluate(given: argparse.Namespace) -> None:
     from hfnmp_lite.experiments.run import evaluate, stored_data
+    from hfnmp_lite.experiments.wording import in_words
 
     if given.show_faces and given.report is None:
         raise InputError("--show-faces goes with --report FILE.html; name the report")
     if given.report is not None and (given.manifest is not None or given.domain is not None):
         raise InputError("--report shows the run on its own data; leave --manifest, --domain out")
-    print_summary(evaluate(given.run, given.manifest, given.domain))
+    print(in_words(evaluate(given.run, given.manifest, given.domain)))
     if given.report is not None:
         from hfnmp_lite.model.checkpoint import load_checkpoint
         from hfnmp_lite.teach.report import write_report
@@ -343,7 +345,7 @@ def _evaluate(given: argparse.Namespace) -> None:
 
 def _predict(given: argparse.Namespace) -> int:
     if bool(given.files) == (given.manifest is not None):
-        raise InputError("what is to be scored? Give files and folders, or --manifest FILE")
+        raise InputError("what is to be scored? Give FILE_OR_FOLDER, or --manifest FILE")
     from hfnmp_lite.experiments.predict import predict, predict_manifest, render
 
     if given.show_faces and given.timeline is None:
@@ -394,37 +396,6 @@ def _doctor(given: argparse.Namespace) -> int:
         print(f"{'ok  ' if well else 'FAIL'}  {name}: {text}", flush=True)
         status = status if well else 1
     return status
-
-
-def print_summary(summary: dict[str, object]) -> None:
-    """Print the figures of a run for reading; metrics.json holds them all."""
-    print(
-        f"target {summary['target']}: {summary['n_presentations']} of {summary['n_listed']} "
-        "presentations scored"
-    )
-    for domain, text in summary["lists"].items():
-        print(f"  {domain}: {text}")
-    if summary["threshold"] is None:
-        print(
-            "  (the checkpoint holds no threshold chosen on sources: no error rate at one)\n"
-            f"  HTER at the oracle threshold  {100 * summary['hter_oracle']:5.1f} %  "
-            "(chosen on the target: flattering)\n"
-            f"  AUC                           {100 * summary['auc']:5.1f} %"
-        )
-        return
-    interval = "(one subject: no interval)"
-    if summary["hter_ci"] is not None:
-        low, high = summary["hter_ci"]
-        interval = f"[{100 * low:.1f}, {100 * high:.1f}] (95 %, by subject)"
-    types = ", ".join(f"{name} {100 * share:.1f} %" for name, share in summary["apcer"].items())
-    print(
-        f"  HTER at the source threshold  {100 * summary['hter']:5.1f} %  {interval}\n"
-        f"  HTER at the oracle threshold  {100 * summary['hter_oracle']:5.1f} %  "
-        "(chosen on the target: flattering)\n"
-        f"  AUC                           {100 * summary['auc']:5.1f} %\n"
-        f"  attacks accepted (APCER)      {types}\n"
-        f"  live rejected (BPCER)         {100 * summary['bpcer']:5.1f} %"
-    )
 
 
 if __name__ == "__main__":
