@@ -24,7 +24,6 @@ from hfnmp_lite.data.recordings import JOURNAL, Recording, read_index
 from hfnmp_lite.files import InputError, exclusive, write_whole
 
 
-
 @dataclass
 class Summary:
     """What a preparation did.

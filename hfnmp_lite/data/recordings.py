@@ -114,7 +114,7 @@ def _walk(root: Path, below: str, remarks: list[str], links: list[str]) -> Itera
     for entry in entries:
         path = f"{below}{entry.name}"
         if not _is_text(path):
-            remarks.append(f"{ascii(path)}: its name is no UTF-8 text; rename it")
+            remarks.append(f"{path!a}: its name is no UTF-8 text; rename it")
         elif entry.is_symlink():
             links.append(path)
         elif entry.is_dir(follow_symlinks=False):

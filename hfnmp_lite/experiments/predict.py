@@ -132,9 +132,7 @@ def predict(
     return verdicts
 
 
-def predict_manifest(
-    checkpoint: Path, manifest: Path, keep_crops: bool = False
-) -> list[Verdict]:
+def predict_manifest(checkpoint: Path, manifest: Path, keep_crops: bool = False) -> list[Verdict]:
     """Score every presentation of a manifest as `predict` scores files, its frames as they are.
 
     Raises
