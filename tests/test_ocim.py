@@ -1,6 +1,7 @@
 """The four layouts: what names say, what was published, what lies about."""
 
 import dataclasses
+import os
 from itertools import product
 from pathlib import Path
 
@@ -248,6 +249,26 @@ def test_links_are_not_followed(tmp_path):
     assert sum("is a link and is not followed" in line for line in remarks) == 2
 
 
+def test_odd_names_and_depths_cost_only_themselves(tmp_path):
+    home = tmp_path / "Train_files"
+    home.mkdir()
+    (home / "1_1_01_1.avi").write_bytes(b"x")
+    (home / "new\nline.avi").write_bytes(b"x")
+    deep = tmp_path / "/".join(["d"] * 60)
+    deep.mkdir(parents=True)
+    try:
+        (tmp_path / os.fsdecode(b"bytes\xff.avi")).write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system has names of text alone")
+    found, remarks = ocim.find(tmp_path, "oulu")
+    write_index(tmp_path / "m.csv", tmp_path, found)
+    assert len(read_index(tmp_path / "m.csv")) == 1
+    said = "\n".join(remarks)
+    assert "no UTF-8 text" in said
+    assert "lies too deep" in said
+    assert "'Train_files/new\\nline.avi': is not named" in said
+
+
 def test_folders_without_the_data_set_are_refused(tmp_path):
     (tmp_path / "a.avi").write_bytes(b"x")
     with pytest.raises(InputError, match=r"Train_files/1_1_01_1\.avi"):
@@ -372,6 +393,9 @@ def test_folders_below_are_subjects_and_folders_above_domains(tmp_path):
     }
     assert {r.domain for r in found} == {"desk", "door"}
     assert not remarks
+    lay(tmp_path, "desk/prepared/frames/desk/live/ann/1.mov/0.png", "desk/prepared/progress.jsonl")
+    assert len(own.find(tmp_path / "desk").recordings) == 4
+    assert not own.find(tmp_path / "desk").remarks
     lay(tmp_path / "one", "live/ann/1.mov")
     assert "has no attack" in own.find(tmp_path / "one").remarks[0]
     with pytest.raises(InputError, match="sort the recordings"):

@@ -288,7 +288,8 @@ def test_an_interrupted_preparation_goes_on_and_ends_the_same(replay, prepared, 
     (out / "manifest.csv").unlink()
     lines = (out / "progress.jsonl").read_text().splitlines()
     # killed while the sixth was written; of the second a frame was deleted since
-    (out / "progress.jsonl").write_text("\n".join(lines[:6]) + "\n" + lines[6][:20])
+    nonsense = '[1]\n{"key": "a", "rows": [["../x"]]}\nnull\n'
+    (out / "progress.jsonl").write_text("\n".join(lines[:6]) + "\n" + nonsense + lines[6][:20])
     second = json.loads(lines[2])
     victim = out / "frames" / second["key"] / f"{second['rows'][0][0]}.png"
     victim.unlink()

@@ -183,6 +183,23 @@ def test_predict_scores_videos_frame_by_frame(finished, hfnmp, tmp_path):
     assert heights["a.png"] == heights["a-2.png"] > heights["wall.png"]
 
 
+def test_predict_scores_a_manifest_as_evaluate_does(finished, licensed, hfnmp):
+    status, said, _ = hfnmp("predict", finished, "--manifest", licensed, "--format", "csv")
+    assert status == 1  # one video has no frame
+    rows = {row["file"]: row for row in csv.DictReader(said.splitlines())}
+    assert len(rows) == 52
+    assert "is empty" in rows["casia/test_release/2/4.avi"]["error"]
+    stored = list(csv.DictReader((finished / "scores.csv").open(newline="")))
+    for row in stored:
+        predicted = rows[row["presentation"]]["score"]
+        assert predicted == row["score"] or float(predicted) == pytest.approx(
+            float(row["score"]), abs=1e-6
+        )
+    assert [f.split(":")[0] for f in rows["oulu/Dev_files/1_1_21_1.avi"]["frames"].split()] == [
+        *("0", "3")
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -200,6 +217,8 @@ def test_predict_scores_videos_frame_by_frame(finished, hfnmp, tmp_path):
         (["train", "--protocol", "OCI-M", "--target", "oulu"], "has the target msu"),
         (["train", "--protocol", "OCI-M", "--preset", "smoke"], "the data hold handheld"),
         (["predict", "{no}", "{no}", "--show-faces"], "--timeline"),
+        (["predict", "{no}"], "--manifest"),
+        (["predict", "{no}", "{no}", "--manifest", "{no}"], "what is to be scored"),
         (["evaluate", "{no}", "--show-faces"], "--report"),
     ],
 )
