@@ -24,12 +24,13 @@ def moves(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         that another upon it shows.
     """
     figure = _figure(9.6, 4.4)
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
     styles = (
         {"color": "#9DBFD6", "linewidth": 9, "solid_capstyle": "butt"},
         {"color": PALETTE["replay"], "linewidth": 2.5, "linestyle": "--"},
         {"color": "black", "linewidth": 2, "linestyle": ":", "marker": "o", "markevery": 5},
     )
-    for axes, (title, curves) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+    for axes, (title, curves) in zip(grid, panels.items(), strict=True):
         _dress(axes, "step", "way of the (mean) weights")
         for (name, values), style in zip(curves.items(), styles, strict=True):
             axes.plot(values, label=name, **style)

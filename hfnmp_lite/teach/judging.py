@@ -227,9 +227,8 @@ def interval_columns(truth: float, intervals: Mapping[str, np.ndarray]) -> Figur
         Name -> (m, 2) lower and upper ends, one row a test set.
     """
     figure = _figure(9.6, 4.8)
-    for axes, (name, ends) in zip(
-        figure.subplots(1, len(intervals), sharex=True, sharey=True), intervals.items(), strict=True
-    ):
+    grid = figure.subplots(1, len(intervals), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (name, ends) in zip(grid, intervals.items(), strict=True):
         _dress(axes)
         miss = (ends[:, 0] > truth) | (ends[:, 1] < truth)
         rows = np.arange(len(ends))

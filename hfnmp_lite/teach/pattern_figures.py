@@ -150,7 +150,7 @@ def learning(frequencies: Sequence[float], runs: Mapping[str, Mapping[int, np.nd
     from matplotlib import colormaps
 
     figure = _figure(9.8, 4.5)
-    panels = figure.subplots(1, len(runs), sharey=True)
+    panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
     for axes, (title, course) in zip(panels, runs.items(), strict=True):
         _dress(axes, "frequency (cycles per pixel)", "gain" if axes is panels[0] else "")
         last = max(course)
