@@ -11,6 +11,12 @@ from hfnmp_lite.teach.checks.ablations import (
     check_mean_gain,
     check_paired_gains,
 )
+from hfnmp_lite.teach.checks.attributions import (
+    check_integrated_gradients,
+    check_occlusion_change,
+    check_share_inside,
+    check_stream_shapley,
+)
 from hfnmp_lite.teach.checks.cues import (
     check_apparent_frequency,
     check_cue_change,
@@ -92,6 +98,7 @@ __all__ = [
     "check_gain",
     "check_gains_of_both",
     "check_gradient_norms",
+    "check_integrated_gradients",
     "check_iso_rates",
     "check_lbp_code",
     "check_lbp_map",
@@ -99,6 +106,7 @@ __all__ = [
     "check_live_score",
     "check_mean_gain",
     "check_nearly_black",
+    "check_occlusion_change",
     "check_one_conv",
     "check_one_level",
     "check_paired_gains",
@@ -108,8 +116,10 @@ __all__ = [
     "check_rates_of_all",
     "check_read_name",
     "check_ring_power",
+    "check_share_inside",
     "check_shift",
     "check_smallest_rotation",
+    "check_stream_shapley",
     "check_to_batch",
     "check_two_gradients",
     "check_two_losses",
