@@ -22,6 +22,7 @@ from hfnmp_lite.model.detector import Detector
 
 Record = dict[str, object]
 RANDOM_ORDERS = 2
+NOISE_DRAWS = 2
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,9 @@ def methods_for(detector: Detector) -> dict[str, Asked]:
     return {name: asked for name, asked in METHODS.items() if not (one and asked.of == "streams")}
 
 
-def examine(detector: Detector, person: Person, response: str, costly: bool) -> list[Record]:
+def examine(
+    detector: Detector, person: Person, response: str, stability_of: int | None = None
+) -> list[Record]:
     """Examine one network before one person.
 
     Parameters
@@ -92,9 +95,9 @@ def examine(detector: Detector, person: Person, response: str, costly: bool) -> 
         In eval mode.
     response : {"margin", "map", "score"}
         What is explained.
-    costly : bool
-        Whether to measure max-sensitivity and the sanity check of drawn weights, which take most
-        of the time.
+    stability_of : int, optional
+        Which attack is measured for max-sensitivity and the sanity check of drawn weights, too;
+        they take most of the time.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def examine(detector: Detector, person: Person, response: str, costly: bool) -> 
     live = _scored(detector, list(person.live), response)
     records: list[Record] = [{"what": "live", "picture": i} | one for i, one in enumerate(live)]
     for i, attack in enumerate(person.attacks):
-        record = _attack(detector, attack, response, costly)
+        record = _attack(detector, attack, response, i == stability_of)
         records.append({"what": "attack", "picture": i} | record)
     for i, decoy in enumerate(person.decoys[:1]):
         records.append({"what": "decoy", "picture": i} | _decoy(detector, decoy, response))
@@ -121,7 +124,7 @@ def _scored(detector: Detector, images: list[np.ndarray], response: str) -> list
     ]
 
 
-def _attack(detector: Detector, attack: CueSet, response: str, costly: bool) -> Record:
+def _attack(detector: Detector, attack: CueSet, response: str, stability: bool) -> Record:
     names = list(attack.without)
     shown = [attack.image, attack.freed, attack.unmarked, attack.bare]
     shown += [attack.without[cue] for cue in names] + [attack.alone[cue] for cue in names]
@@ -154,7 +157,7 @@ def _attack(detector: Detector, attack: CueSet, response: str, costly: bool) -> 
     baseline = measures.replacing(detector, image, blurred(image), response)
     for name, value in attribution.infidelity(baseline, masses).items():
         methods[name]["infidelity"] = value
-    if costly:
+    if stability:
         _check_stability(detector, image, maps, response, methods)
     record["methods"] = methods
     record["completeness"] = {
@@ -225,7 +228,8 @@ def _check_stability(
         def maps_of(x: Tensor, of: Detector = detector, asked: Asked = asked) -> np.ndarray:
             return explain(asked, of, x, response).map
 
-        methods[name]["sensitivity"] = float(attribution.max_sensitivity(maps_of, image)[0])
+        found = attribution.max_sensitivity(maps_of, image, samples=NOISE_DRAWS)
+        methods[name]["sensitivity"] = float(found[0])
         before = np.abs(maps[name]).ravel()
         methods[name]["randomised"] = {
             far: measures.rank_correlation(before, np.abs(maps_of(image, other)).ravel())

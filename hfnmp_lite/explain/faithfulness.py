@@ -15,8 +15,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
@@ -32,7 +34,7 @@ from hfnmp_lite.simulate.domains import DOMAINS
 
 SEED = 1000
 SUBJECTS = 40
-COSTLY = 8  # every eighth person is measured for stability too
+COSTLY = 4  # of every fourth person one attack is measured for stability too, in turn
 RESPONSES = ("margin", "map", "score")
 
 
@@ -176,7 +178,8 @@ def examine_person(
         size = int(detector.config.get("size", 128))
         if size not in people:
             people[size] = draw_person(domain, seed, number, size)
-        found = examine(detector, people[size], response, costly=number % COSTLY == 0)
+        turn = number // COSTLY % 2 if number % COSTLY == 0 else None
+        found = examine(detector, people[size], response, turn)
         records += [{"network": name, **record} for record in found]
     write_whole(_part(partial, domain, number), json.dumps(records))
 
@@ -254,6 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--response", choices=RESPONSES, default="margin")
     parser.add_argument("--workers", type=int, help="processes; by default one a processor")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGINT, _leave)
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         said = measure(
@@ -271,6 +275,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for sentence in said["answers"]:
         print(f"- {sentence}")
     return 0
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    """End at once; a pool would finish what it has begun. Workers leave with their parent."""
+    print("\nfaithfulness: interrupted; the same call goes on from here", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(130)
 
 
 if __name__ == "__main__":

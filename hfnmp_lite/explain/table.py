@@ -294,13 +294,13 @@ def _curves(attacks: Sequence[Record]) -> dict[Key, Sample]:
             found[measure, method, "every"] = Sample(people, _ratio(np.array(gain), change, 0.0))
         missed = np.array([t["infidelity"] for t in told])
         found["infidelity", method, ""] = Sample(people, _mean(missed, 1.0))
-        costly = [(r, t) for r, t in zip(attacks, told, strict=True) if "sensitivity" in t]
-        if costly:
-            few = _people([r for r, _ in costly])
-            changed = np.array([t["sensitivity"] for _, t in costly])
+        tried = [(r, t) for r, t in zip(attacks, told, strict=True) if "sensitivity" in t]
+        if tried:
+            few = _people([r for r, _ in tried])
+            changed = np.array([t["sensitivity"] for _, t in tried])
             found["sensitivity", method, ""] = Sample(few, _mean(changed))
             for far in HOW_FAR:
-                like = np.array([t["randomised"][far] for _, t in costly])
+                like = np.array([t["randomised"][far] for _, t in tried])
                 found[f"randomised {far}", method, ""] = Sample(few, _mean(like))
     return found
 
