@@ -17,6 +17,7 @@ from skimage.data import astronaut
 
 HFNMP = [sys.executable, "-m", "hfnmp_lite.cli"]
 FILES = {"config.json", "last.ckpt", "log.csv", "metrics.json", "model.safetensors", "scores.csv"}
+ON_THE_WAY = {"before.ckpt", "snapshots.safetensors"}
 
 
 def hfnmp(*arguments, **more):
@@ -87,7 +88,7 @@ def test_wrong_words_are_explained(arguments, words):
 
 
 def test_a_run_leaves_what_it_promises(finished):
-    assert {p.name for p in finished.iterdir()} == FILES
+    assert {p.name for p in finished.iterdir()} == FILES | {"snapshots.safetensors"}
     metrics = json.loads((finished / "metrics.json").read_text())
     wanted = (
         "target sources pattern order seed selected_on threshold hter hter_ci eer_oracle "
@@ -140,7 +141,7 @@ def test_killed_and_resumed_gives_the_same_scores(finished, manifest, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (folder / "metrics.json").exists()
-    assert {p.name for p in folder.iterdir() if p.name[0] != "."} <= FILES
+    assert {p.name for p in folder.iterdir() if p.name[0] != "."} <= FILES | ON_THE_WAY
     one_clear_line(hfnmp(*train, "--out", folder), "unfinished", "--resume")
     assert hfnmp("train", "--out", folder, "--resume").returncode == 0
     assert (folder / "scores.csv").read_bytes() == (finished / "scores.csv").read_bytes()

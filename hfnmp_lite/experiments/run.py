@@ -88,7 +88,7 @@ def run(
     from hfnmp_lite.evaluate.scoring import write_scores
     from hfnmp_lite.learn.compute import Compute
     from hfnmp_lite.learn.fit import SELECTION, THRESHOLD_RULE, fit
-    from hfnmp_lite.learn.state import can_resume
+    from hfnmp_lite.learn.state import BEFORE, can_resume
     from hfnmp_lite.model.checkpoint import save_checkpoint
 
     started = time.perf_counter()
@@ -144,6 +144,7 @@ def run(
         **provenance(),
     }
     write_whole(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
+    (folder / BEFORE).unlink(missing_ok=True)
     return summary
 
 

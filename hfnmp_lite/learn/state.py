@@ -225,8 +225,9 @@ def _read(folder: Path) -> dict[str, object] | str:
         except Exception as error:  # torch.load raises many kinds on a damaged file
             problems.append(f"{path}: is damaged or no checkpoint ({type(error).__name__})")
             continue
-        for problem in problems:
-            tqdm.write(f"warning: {problem}; going on from {BEFORE}, the one before it")
+        if problems:
+            tqdm.write(f"warning: {problems[0]}; going on from {BEFORE}, the one before it")
+            (folder / LAST).unlink()  # or the next one would be kept in the good one's place
         return content
     if not problems:
         return f"{folder / LAST}: no such file; nothing to resume, start without --resume"
