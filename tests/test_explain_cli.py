@@ -18,7 +18,7 @@ from hfnmp_lite.data.loaders import to_batch
 from hfnmp_lite.explain import attribution, tour
 from hfnmp_lite.explain.response import respond
 from hfnmp_lite.explain.table import Row
-from hfnmp_lite.teach import attribution_figures, figures
+from hfnmp_lite.teach import attribution_figures, faithfulness_figures, figures
 from hfnmp_lite.teach.figures import PALETTE
 
 MP = samples.root() / "checkpoints" / "mp-webcam.safetensors"
@@ -248,7 +248,7 @@ def test_the_summaries_draw_every_network_and_tell_it_in_words():
                 made.append(
                     Row(network, where, "removal, response", "", cue, 0.5, 0.1, 0.9, 0, 0, 1, 9, 9)
                 )
-    for draw in (attribution_figures.summary, attribution_figures.reliance):
+    for draw in (faithfulness_figures.summary, faithfulness_figures.reliance):
         figure, alt = draw(made, ["mp", "lbp"])
         assert figures.png(figure)
         assert "mp" in alt
@@ -257,5 +257,5 @@ def test_the_summaries_draw_every_network_and_tell_it_in_words():
         assert [t.get_text() for t in legend.get_texts()] == ["mp", "lbp"]
     assert (
         "ig 0.25, occlusion 0.25; lbp: ig 0.35"
-        in attribution_figures.summary(made, ["mp", "lbp"])[1]
+        in faithfulness_figures.summary(made, ["mp", "lbp"])[1]
     )

@@ -436,6 +436,7 @@ def rows_of_a_pair(reliance, generalisation, half=0.1):
             made.append(row(name, where, "removal, response", "bands", 0.02, half))
     for name, value in zip(names, (0.7 + generalisation, 0.7, generalisation), strict=True):
         made.append(row(name, "unseen", "auc", "every", value, 0.05))
+        made.append(row(name, "unseen", "auc", "none", 0.5, 0.05))
     made.append(row("mp", "known", "deletion", "every", 0.3, 0.1, "ig"))
     made.append(row("mp", "known", "deletion", "every", 0.05, 0.1, "smoothgrad"))
     return made
@@ -456,6 +457,7 @@ def test_answers_say_what_the_intervals_decide(reliance, generalisation, words):
     for word in words:
         assert word in said
     assert "One pair of networks is one case" in said
+    assert "by lbp 0.70 [0.65, 0.75], without any cue 0.50 [0.45, 0.55]" in said
     undecided = "bands" if abs(reliance) > 0.1 else "glare (0.05 [-0.05, 0.15]), bands"
     assert f"not decided: {undecided}" in said
     assert ("responds more to glare" in said) == (abs(reliance) > 0.1)

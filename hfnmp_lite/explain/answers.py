@@ -62,6 +62,17 @@ def _reliance(found: Found, first: str, second: str, where: str) -> list[str]:
     if verdicts[""]:
         parts.append(f"not decided: {', '.join(verdicts[''])}")
     said.append(f"{_place(where)}, cue by cue ({first} less {second}): {'; '.join(parts)}.")
+    aucs = [
+        [found.get((n, where, "auc", "", c)) for c in ("every", "none")] for n in (first, second)
+    ]
+    if None not in aucs[0] + aucs[1]:
+        told = " and ".join(
+            f"by {name} {_number(every)}, without any cue {_number(none)}"
+            for name, (every, none) in zip((first, second), aucs, strict=True)
+        )
+        said.append(
+            f"{_place(where)}, live faces and attacks are told apart with an AUC of: {told}."
+        )
     return said
 
 
@@ -81,9 +92,9 @@ def _generalisation(found: Found, first: str, second: str) -> list[str]:
     else:
         together = "so more reliance on known cues goes with worse generalisation in this pair"
     return [
-        f"Live faces and attacks of the unseen domain are told apart with an AUC of "
-        f"{_number(auc[0])} by {first} and {_number(auc[1])} by {second}: {better}, {together}. "
-        "One pair of networks is one case, whatever its interval over subjects."
+        f"Generalisation, by the AUC in the unseen domain, {_number(auc[0])} and "
+        f"{_number(auc[1])}: {better}, {together}. One pair of networks "
+        "is one case, whatever its interval over subjects."
     ]
 
 

@@ -326,6 +326,8 @@ def infidelity(
     dict
         Name -> share >= 0; NaN where no rectangle changes the response.
     """
+    if not masses:
+        return {}
     shape = np.shape(next(iter(masses.values())))
     rng = np.random.default_rng(seed)
     drawn = np.stack([_rectangle(rng, *shape) for _ in range(samples)])

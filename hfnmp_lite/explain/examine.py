@@ -154,9 +154,11 @@ def _attack(detector: Detector, attack: CueSet, response: str, stability: bool) 
     }
     masses = {name: measures.patch_sums(values) for name, values in maps.items()}
     record |= _curves(detector, image, other, masses, response, methods)
-    baseline = measures.replacing(detector, image, blurred(image), response)
-    for name, value in attribution.infidelity(baseline, masses).items():
-        methods[name]["infidelity"] = value
+    for cue_free, end in ((False, blurred(image)), (True, other)):
+        own = {name: mass for name, mass in masses.items() if METHODS[name].cue_free == cue_free}
+        answer = measures.replacing(detector, image, end, response)
+        for name, value in attribution.infidelity(answer, own).items():
+            methods[name]["infidelity"] = value
     if stability:
         _check_stability(detector, image, maps, response, methods)
     record["methods"] = methods

@@ -84,6 +84,7 @@ def measure(
         "seed": seed,
         "response": response,
         "simulator": samples.source_digest(),
+        "methods": _own_digest(),
     }
     with exclusive(out):
         partial = out.parent / f".{out.name}.partial"
@@ -103,7 +104,7 @@ def measure(
         records = [
             record for job in jobs for record in json.loads(_part(partial, *job).read_text())
         ]
-        said = _write(out, records, networks, settings, command)
+        said = _write(out, records, networks, settings, command, progress)
         shutil.rmtree(partial)
     return said
 
@@ -138,6 +139,16 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _own_digest() -> str:
+    """The first 12 digits of the SHA-256 of what makes records: parts of two ways never mix."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.stem in ("table", "answers", "tour"):
+            continue  # they read records
+        digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
+    return digest.hexdigest()[:12]
+
+
 def _claim(partial: Path, settings: dict[str, object]) -> None:
     """Begin the folder of parts, or go on with one that was begun alike."""
     record = partial / "settings.json"
@@ -145,8 +156,8 @@ def _claim(partial: Path, settings: dict[str, object]) -> None:
         begun = json.loads(record.read_text())
         if begun != settings:
             raise InputError(
-                f"{partial} holds a table begun with other arguments, networks or another "
-                "simulator; finish it with those, or remove it"
+                f"{partial} holds a table begun with other arguments, other networks or other "
+                "code; finish it with those, or remove it"
             )
         return
     partial.mkdir(parents=True, exist_ok=True)
@@ -197,6 +208,7 @@ def _write(
     networks: dict[str, Path],
     settings: dict[str, object],
     command: str,
+    progress: bool,
 ) -> dict[str, object]:
     """Sum up, answer, and write the table and its provenance."""
     from hfnmp_lite.explain.answers import answer
@@ -204,10 +216,10 @@ def _write(
 
     about = {name: _load(str(path)).config for name, path in networks.items()}
     unseen = {name: str(config.get("target", "")) for name, config in about.items()}
-    rows = summarise(records, unseen)
+    rows = summarise(records, unseen, progress=progress)
     answers = []
     for first, second in pairs(about):
-        gaps = differences(records, unseen, first, second)
+        gaps = differences(records, unseen, first, second, progress=progress)
         rows += gaps
         answers += answer(rows, first, second)
     said = {

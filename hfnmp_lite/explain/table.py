@@ -16,7 +16,8 @@ measure has a level that it reaches by chance, that stands in `chance`, and `abo
 | correlation | Spearman, attribution inside the cue against the response's change by the cue | \
 that of a map without places: the cue's area |
 | deletion, insertion | area gained over random orders, as a share of the mean change | 0 |
-| infidelity | squared miss, as a share of the mean squared change | 1 |
+| infidelity | squared miss of the change when places take the method's own baseline, as a share \
+of the mean squared change | 1 |
 | sensitivity | largest relative change of the map under noise of two grey levels | |
 | randomised heads, deep, all | correlation with the map of a network with weights drawn anew | |
 | incompleteness | absolute completeness errors by the absolute changes to be explained | |
@@ -31,6 +32,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
+from tqdm import tqdm
 
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.evaluate.intervals import draw_subjects
@@ -73,7 +75,9 @@ class Sample:
     statistic: Statistic
 
 
-def summarise(records: Sequence[Record], unseen: Mapping[str, str], seed: int = 0) -> list[Row]:
+def summarise(
+    records: Sequence[Record], unseen: Mapping[str, str], seed: int = 0, progress: bool = False
+) -> list[Row]:
     """Sum up the records of several networks.
 
     Parameters
@@ -90,8 +94,9 @@ def summarise(records: Sequence[Record], unseen: Mapping[str, str], seed: int = 
         own = [r for r in records if r["network"] == network]
         for where in WHERE:
             here = [r for r in own if (r["domain"] == target) == (where == "unseen")]
-            for (measure, method, cue), sample in samples_of(here).items():
-                rows.append(_row(network, where, measure, method, cue, sample, seed))
+            told = f"{network}, {where}"
+            for key, sample in _bar(samples_of(here).items(), told, progress):
+                rows.append(_row(network, where, *key, sample, seed))
     return rows
 
 
@@ -107,8 +112,17 @@ def _row(
     return Row(network, where, measure, method, cue, value, low, high, chance, *above, n, subjects)
 
 
+def _bar(items: Iterable, told: str, progress: bool) -> Iterable:
+    return tqdm(list(items), desc=told, unit="number", leave=False, disable=not progress)
+
+
 def differences(
-    records: Sequence[Record], unseen: Mapping[str, str], first: str, second: str, seed: int = 0
+    records: Sequence[Record],
+    unseen: Mapping[str, str],
+    first: str,
+    second: str,
+    seed: int = 0,
+    progress: bool = False,
 ) -> list[Row]:
     """Every number of one network less the same of another, as rows of "first - second".
 
@@ -126,9 +140,8 @@ def differences(
             )
             for name in (first, second)
         ]
-        for key in here[0]:
-            if key not in here[1]:
-                continue
+        both = [key for key in here[0] if key in here[1]]
+        for key in _bar(both, f"{first} - {second}, {where}", progress):
             one, other = here[0][key], here[1][key]
             whole = [np.ones(len(s.people)) for s in (one, other)]
             value = one.statistic(whole[0])[0] - other.statistic(whole[1])[0]

@@ -1,4 +1,4 @@
-"""Figures of attributions: a sheet for each picture, and a summary of how far they can be trusted.
+"""Figures of attributions: what is there, and what each method says of each network.
 
 Signed maps diverge around zero: blue speaks for live, vermilion for attack, as in score maps. What
 is strongest for each side also carries a sign, + or -, so that print in black and white and readers
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hfnmp_lite.explain.table import Row
 from hfnmp_lite.explain.tour import Explained, Picture
-from hfnmp_lite.teach.figures import OTHERS, PALETTE, SIZE, _dress, _figure, score_colours, stretch
+from hfnmp_lite.teach.figures import SIZE, _figure, score_colours, stretch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -217,128 +216,67 @@ def _alt(picture: Picture, explained: Sequence[Explained]) -> str:
     return f"Attributions of a {what}, {picture.name}: {said}.{known}"
 
 
-# --- the summary --------------------------------------------------------------------------------
+def side_by_side(picture: Picture, explained: Sequence[Explained], name: str) -> tuple[Figure, str]:
+    """Draw one attribution of every network beside the picture, and beside its largest true cue.
 
-MEASURES = {
-    "correlation": ("all cues", "rank correlation with\nthe measured change"),
-    "deletion": ("every", "deletion: area gained\nover random orders"),
-    "infidelity": ("", "infidelity\n(share missed)"),
-    "sensitivity": ("", "max-sensitivity\n(relative change)"),
-    "randomised all": ("", "likeness after drawing\nall weights anew"),
-}
-
-
-def summary(
-    rows: Sequence[Row], networks: Sequence[str], where: str = "known"
-) -> tuple[Figure, str]:
-    """Show how faithful each method is for each network: dots with 95 % intervals.
+    Quick enough to follow a control.
 
     Parameters
     ----------
-    rows : sequence of Row
-        A table of `explain.table`.
-    networks : sequence of str
-        At most four, told apart by colour, shape and place.
-    where : {"known", "unseen"}
+    name : str
+        A map of `COLUMNS` that every network has.
     """
-    found = {(r.network, r.measure, r.method, r.cue): r for r in rows if r.where == where}
-    methods = list(dict.fromkeys(r.method for r in rows if r.measure == "infidelity"))
-    figure = _figure(2.0 + 2.35 * len(MEASURES), 1.5 + 0.30 * len(methods) * max(2, len(networks)))
-    panels = figure.subplots(1, len(MEASURES), sharey=True, squeeze=False)[0]
-    styles = list(zip((PALETTE["live"], PALETTE["replay"], *OTHERS), "osD^", strict=False))
-    for axes, (measure, (cue, title)) in zip(panels, MEASURES.items(), strict=True):
-        _dress(axes)
-        for m, method in enumerate(methods):
-            for n, (network, (shade, shape)) in enumerate(zip(networks, styles, strict=False)):
-                row = found.get((network, measure, method, cue))
-                y = m + 0.7 * ((n + 0.5) / len(networks) - 0.5)
-                if row is not None and not np.isnan(row.value):
-                    _dot(axes, row, y, shade, shape, network if m == 0 else None)
-        for level in _levels(found, measure):
-            axes.axvline(level, color="#999999", linestyle=":", linewidth=1.5)
-        axes.set_title(title, fontsize=SIZE - 1)
-        axes.grid(axis="x", color="#E5E5E5")
-        axes.set_axisbelow(True)
-    panels[0].set_yticks(range(len(methods)), methods, fontsize=SIZE)
-    panels[0].set_ylim(len(methods) - 0.5, -0.5)
-    handles, labels = panels[2].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=SIZE - 1)
-    return figure, _summary_alt(found, networks, methods, where)
+    from matplotlib.figure import Figure
+
+    cues = sorted(picture.cues.items(), key=lambda item: -item[1].mean())
+    panels = 1 + len(explained) + bool(cues)
+    figure = Figure(figsize=(2.5 * panels, 3.3))
+    grid = figure.subplots(1, panels)
+    figure.subplots_adjust(left=0.02, right=0.98, top=0.84, bottom=0.14, wspace=0.08)
+    grid[0].imshow(picture.image, interpolation="nearest")
+    grid[0].set_title(picture.kind or "picture", fontsize=SIZE)
+    title, unit = COLUMNS[name]
+    drawn = [{name: cells(one.maps[name], unit == PIXELWISE)} for one in explained]
+    limit = _scales(drawn, [name])[name]
+    for axes, one, maps in zip(grid[1:], explained, drawn, strict=False):
+        _signed(axes, maps[name], picture.image, limit)
+        axes.set_title(f"{one.network}\nscore {one.score:.2f}", fontsize=SIZE)
+    if cues:
+        cue, member = cues[0]
+        grid[-1].imshow(member, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        grid[-1].set_title(f"true {cue}", fontsize=SIZE)
+    for axes in grid:
+        axes.set(xticks=[], yticks=[])
+    told = title.replace("\n", " ")
+    said = f"{told}: blue (+) speaks for live, vermilion (−) for attack; full colour at {limit:.2g}"
+    figure.text(0.5, 0.03, f"{said} ({unit})", ha="center", fontsize=SIZE - 2)
+    totals = "; ".join(f"{one.network} {one.maps[name].sum():+.2f}" for one in explained)
+    return figure, f"{told} of a {picture.kind or 'picture'}. Sum over the map: {totals}."
 
 
-def _dot(axes: Axes, row: Row, y: float, shade: str, shape: str, label: str | None) -> None:
-    axes.plot([row.low, row.high], [y, y], color=shade, linewidth=3, alpha=0.5)
-    axes.plot(row.value, y, shape, color=shade, markersize=7, label=label)
-    if not np.isnan(row.chance) and row.measure == "correlation":
-        axes.plot([row.chance] * 2, [y - 0.16, y + 0.16], color="#333333", linewidth=1.5)
+def sanity(
+    image: np.ndarray, maps: Mapping[str, Sequence[np.ndarray]], titles: Sequence[str]
+) -> Figure:
+    """Show what becomes of explanations when the network's weights are drawn anew.
 
-
-def _levels(found: Mapping[tuple, Row], measure: str) -> set[float]:
-    """Levels of chance that are one number for all; a correlation has its own, a tick each."""
-    if measure == "correlation":
-        return {0.0}
-    return {
-        r.chance for (_, m, _, _), r in found.items() if m == measure and not np.isnan(r.chance)
-    }
-
-
-def _summary_alt(
-    found: Mapping[tuple, Row], networks: Sequence[str], methods: Sequence[str], where: str
-) -> str:
-    parts = []
-    for network in networks:
-        told = [
-            f"{method} {found[key].value:.2f}"
-            for method in methods
-            for key in [(network, "correlation", method, "all cues")]
-            if key in found
-        ]
-        parts.append(f"{network}: {', '.join(told)}")
-    return (
-        f"Faithfulness by method and network, {where} domains, simulated. Rank correlation of the "
-        f"attribution inside the cues with the measured change: {'; '.join(parts)}."
-    )
-
-
-def reliance(rows: Sequence[Row], networks: Sequence[str]) -> tuple[Figure, str]:
-    """Show what each network responds to: the rise of its response as each cue is taken away.
-
-    In standard deviations of the response over pictures; known domains left, the unseen right.
+    Parameters
+    ----------
+    image : ndarray
+        (H, W, 3) uint8.
+    maps : mapping
+        Method -> its signed maps (H, W), one a title.
+    titles : sequence of str
+        Of the columns. Every panel has its own scale: form is compared, not size.
     """
-    found = {(r.network, r.where, r.cue): r for r in rows if r.measure == "removal, response"}
-    order = ("every", "gamut", "glare", "moire", "halftone", "bands", "bezel", "decoy")
-    shown = [cue for cue in order if any(k[2] == cue for k in found)]
-    figure = _figure(10.5, 1.6 + 0.28 * len(shown) * max(2, len(networks)))
-    panels = figure.subplots(1, 2, sharey=True, sharex=True)
-    styles = list(zip((PALETTE["live"], PALETTE["replay"], *OTHERS), "osD^", strict=False))
-    for axes, where in zip(panels, ("known", "unseen"), strict=True):
-        _dress(axes, "rise of the response (standard deviations)")
-        for c, cue in enumerate(shown):
-            for n, (network, (shade, shape)) in enumerate(zip(networks, styles, strict=False)):
-                row = found.get((network, where, cue))
-                y = c + 0.7 * ((n + 0.5) / len(networks) - 0.5)
-                if row is not None and not np.isnan(row.value):
-                    _dot(axes, row, y, shade, shape, network if c == 0 else None)
-        axes.axvline(0, color="#999999", linestyle=":", linewidth=1.5)
-        axes.set_title(f"{where} domain{'s' if where == 'known' else ''}", fontsize=SIZE)
-        axes.grid(axis="x", color="#E5E5E5")
-        axes.set_axisbelow(True)
-    panels[0].set_yticks(range(len(shown)), [_label(cue) for cue in shown], fontsize=SIZE)
-    panels[0].set_ylim(len(shown) - 0.5, -0.5)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=SIZE - 1)
-    said = "; ".join(
-        f"{network} ({where}): "
-        + ", ".join(
-            f"{cue} {found[network, where, cue].value:+.2f}"
-            for cue in shown
-            if (network, where, cue) in found
-        )
-        for network in networks
-        for where in ("known", "unseen")
-    )
-    return figure, f"Rise of the response when a cue is taken away, simulated. {said}."
-
-
-def _label(cue: str) -> str:
-    return {"every": "every cue", "decoy": "decoy (no cue)"}.get(cue, cue)
+    figure = _figure(2.2 * len(titles) + 0.6, 2.35 * len(maps) + 0.3)
+    grid = figure.subplots(len(maps), len(titles), squeeze=False)
+    for row, (method, found) in zip(grid, maps.items(), strict=True):
+        for axes, values, title in zip(row, found, titles, strict=True):
+            summed = cells(values, True)
+            limit = float(np.percentile(np.abs(summed), CLIPPED)) or 1.0
+            axes.imshow(paint(summed, image, limit), interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            if row is grid[0]:
+                axes.set_title(title, fontsize=SIZE - 1)
+        row[0].set_ylabel(method, fontsize=SIZE)
+    return figure
