@@ -291,9 +291,10 @@ def _ablate(given: argparse.Namespace) -> int:
 
     summary = summarise_file(given.out)
     summary |= {"command": shlex.join(["hfnmp", *sys.argv[1:]]), **provenance()}
-    write_whole(given.out.with_suffix(".summary.json"), json.dumps(summary, indent=2) + "\n")
-    write_whole(given.out.with_suffix(".png"), png(forest(summary)))
-    print(render(summary))
+    written = given.out.with_suffix(".summary.json"), given.out.with_suffix(".png")
+    write_whole(written[0], json.dumps(summary, indent=2) + "\n")
+    write_whole(written[1], png(forest(summary)))
+    print(f"{render(summary)}\n\nwritten: {written[0]}, {written[1]}")
     if problems:
         print(f"hfnmp: {len(problems)} run(s) failed; the lines above say why", file=sys.stderr)
     return 1 if problems else 0

@@ -19,6 +19,7 @@ ARMS = {
     "mp joint 1": {"pattern": "mp", "order": "joint", "stages": 1},
     "mp alternating 2": {"pattern": "mp"},
 }
+GOOD = {"lbp": 0.25, "mp alternating 2": 0.15, "rgb": 0.3, "random": 0.25, "identity": 0.3}
 ABOUT = {
     "selected_on": "a rule",
     "threshold_rule": "another",
@@ -73,3 +74,8 @@ def planted(
                 }
                 rows.append(row(arm, target, seed, counts))
     return rows
+
+
+def without(rows: list[dict], **cells: object) -> list[dict]:
+    """The rows that do not hold all of these values."""
+    return [r for r in rows if any(str(r[k]) != str(v) for k, v in cells.items())]

@@ -245,6 +245,8 @@ def test_a_table_comes_with_its_summary_and_figure(table):
     assert gain["over"] == "subjects alone"
     assert said.splitlines()[0] == "settings: the preset's"
     assert "Simulated data" in said
+    written = out.with_suffix(".summary.json"), out.with_suffix(".png")
+    assert said.splitlines()[-1] == f"written: {written[0]}, {written[1]}"
 
 
 def test_a_row_is_what_hfnmp_train_finds(table, manifest, tmp_path):

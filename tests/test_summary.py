@@ -1,11 +1,10 @@
 """A table of runs in numbers: hand-worked cases, planted differences, holes in the table."""
 
-import itertools
 import json
 
 import numpy as np
 import pytest
-from rows import ARMS, DOMAINS, planted, row
+from rows import ARMS, DOMAINS, GOOD, planted, row, without
 from scipy import stats
 
 from hfnmp_lite.experiments.ablation import arms_of, read_rows, write_rows
@@ -14,13 +13,12 @@ from hfnmp_lite.experiments.summary import (
     GOAL_ARM,
     GOALS,
     render,
+    say_chance,
     say_goal,
     summarise,
     summarise_file,
 )
 from hfnmp_lite.files import InputError
-
-GOOD = {"lbp": 0.25, GOAL_ARM: 0.15, "rgb": 0.3, "random": 0.25, "identity": 0.3}
 
 
 def counts(target, *errors):
@@ -178,10 +176,6 @@ def test_gains_against_each_other_are_opposite():
 # --- holes -------------------------------------------------------------------------------------
 
 
-def without(rows, **cells):
-    return [r for r in rows if any(str(r[k]) != str(v) for k, v in cells.items())]
-
-
 def test_a_missing_target_leaves_no_mean_but_its_parts():
     rows = without(planted(GOOD, subjects=10), pattern="mp", target="webcam")
     said = summarise(rows)
@@ -333,59 +327,6 @@ def test_a_file_is_named_with_its_checksum_and_its_origin(tmp_path):
     json.dumps(said)
 
 
-# --- its figures -------------------------------------------------------------------------------
-
-
-def test_the_forest_shows_every_arm_and_leaves_out_what_is_not_there():
-    from hfnmp_lite.teach import ablation_figures, figures
-
-    rows = without(planted(GOOD, seeds=2, subjects=6), pattern="mp", target="handheld")
-    said = summarise(rows)
-    figure = ablation_figures.forest(said)
-    means, *panels = figure.axes
-    assert [t.get_text() for t in means.get_yticklabels()] == list(said["arms"])
-    assert [p.get_title() for p in panels] == [f"against {b}" for b in said["gains"]]
-    for panel, found in zip(panels, said["gains"].values(), strict=True):
-        drawn = sorted(
-            round(float(line.get_xdata()[0]), 6)
-            for line in panel.lines
-            if line.get_marker() == "o" and len(line.get_xdata()) == 1
-        )
-        held = [one["points"] for one in found.values() if one["points"] is not None]
-        assert drawn == sorted(round(p, 6) for p in held)
-    assert figures.png(figure).startswith(b"\x89PNG")
-
-
-def test_a_pair_says_what_it_shows():
-    from hfnmp_lite.teach import ablation_figures
-
-    rows = without(planted(GOOD, seeds=2, subjects=6), pattern="mp", target="handheld")
-    table = tabulate(rows)
-    said = set()
-    places = (*DOMAINS, ablation_figures.MEAN)
-    for baseline, target in itertools.product(("lbp", "rgb"), places):
-        _, alt = ablation_figures.pair(table, "random", baseline, target)
-        found = gain(table, "random", baseline, DOMAINS if target == "mean" else [target])
-        assert f"{found.points:+.1f} [" in alt
-        assert target in alt
-        said.add(alt)
-    assert len(said) == 10
-    _, alt = ablation_figures.pair(table, GOAL_ARM, "lbp", ablation_figures.MEAN)
-    assert "runs are missing" in alt
-
-
-def test_spreads_and_coverage_are_drawn_where_they_should_be():
-    from hfnmp_lite.teach import ablation_figures
-
-    figure = ablation_figures.spreads({"a": np.arange(101.0), "b": np.arange(11.0)})
-    first, second = figure.axes
-    assert list(first.lines[0].get_xdata()) == [2.5, 97.5]
-    assert second.get_title(loc="left") == "b: [+0.2, +9.8], 9.5 points long"
-    figure = ablation_figures.coverage({"one way": {1: 0.5, 3: 0.9}})
-    line = figure.axes[0].lines[0]
-    assert list(zip(line.get_xdata(), line.get_ydata(), strict=True)) == [(1, 0.5), (3, 0.9)]
-
-
 def test_a_gain_in_words():
     rows = planted(GOOD, seeds=4, spread=(0.01, 0.05))
     table = tabulate(without(rows, pattern="rgb", target="phone"))
@@ -394,3 +335,38 @@ def test_a_gain_in_words():
     assert said.endswith("over subjects and seeds, clear of zero")
     missing = gain(table, "lbp", "rgb", DOMAINS)
     assert say_gain("lbp", "rgb", missing) == "lbp over rgb: runs are missing"
+
+
+# --- where no threshold works ------------------------------------------------------------------
+
+
+def turned_away(rows, target):
+    """Every live face rejected, every attack too: an HTER of exactly one half."""
+    for r in rows:
+        if r["target"] == target:
+            tally = json.loads(r["subjects"])
+            r["subjects"] = json.dumps({name: [2, 2, 0, 4] for name in tally})
+            r["hter"] = "0.5"
+    return rows
+
+
+def test_a_target_where_every_arm_is_at_chance_is_named_with_its_rankings():
+    rows = turned_away(planted(GOOD, seeds=2, subjects=6), "webcam")
+    for r in rows:
+        if r["target"] == "webcam":
+            better = r["pattern"] == "mp"
+            r |= {"auc": "0.9" if better else "0.7", "hter_oracle": "0.1" if better else "0.35"}
+    said = summarise(rows)
+    assert said["at_chance"] == {"webcam": {"auc": [0.7, 0.9], "hter_oracle": [0.1, 0.35]}}
+    line = say_chance("webcam", said["at_chance"]["webcam"])
+    assert "before webcam no arm's threshold works" in line
+    assert "AUC 0.700 to 0.900" in line
+    assert "10.0 to 35.0 %" in line
+    assert line in render(said)
+
+
+def test_one_arm_whose_threshold_works_is_enough():
+    rows = turned_away(planted(GOOD, seeds=2, subjects=6), "webcam")
+    working = planted({GOAL_ARM: 0.1}, seeds=2, subjects=6, targets=("webcam",))
+    rows = [r for r in rows if (r["pattern"], r["target"]) != ("mp", "webcam")] + working
+    assert summarise(rows)["at_chance"] == {}

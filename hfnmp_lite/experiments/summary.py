@@ -29,6 +29,7 @@ from hfnmp_lite.files import InputError
 BASELINES = ("lbp", "rgb", "identity", "random")
 GOAL_ARM = "mp alternating 2"
 GOALS = {"lbp": 4.0, "rgb": 6.0, "random": 3.0}  # HTER points that `GOAL_ARM` is hoped to gain
+CHANCE = (0.45, 0.55)  # HTER of a rule that accepts all, or none, is 1/2
 
 
 def summarise(rows: Sequence[Mapping[str, str]]) -> dict[str, object]:
@@ -66,6 +67,7 @@ def summarise(rows: Sequence[Mapping[str, str]]) -> dict[str, object]:
         "arms": {arm: _means(table, arm) for arm in table.arms},
         "gains": gains,
         "goals": [_judge_goal(gains, baseline) for baseline in GOALS],
+        "at_chance": at_chance(table),
         "missing": missing(table),
         "rows": _origin(rows),
     }
@@ -98,6 +100,35 @@ def _judge_goal(gains: Mapping[str, Mapping], baseline: str) -> dict[str, object
         met = found["points"] >= GOALS[baseline] and found["interval"][0] > 0
     kept = {k: found[k] for k in ("points", "interval", "over")}
     return {"arm": GOAL_ARM, "baseline": baseline, "goal": GOALS[baseline], **kept, "met": met}
+
+
+def at_chance(table: Table) -> dict[str, dict[str, list[float]]]:
+    """Find targets before which no arm's threshold works, though its ranking may.
+
+    Returns
+    -------
+    dict
+        target -> {"auc", "hter_oracle": [lowest, highest] mean of an arm}, of those targets where
+        the mean HTER of every arm lies within `CHANCE`. There gains in HTER tell nothing.
+    """
+    found = {}
+    for target in table.targets:
+        held = [table.figures[a, target] for a in table.arms if (a, target) in table.figures]
+        if all(CHANCE[0] <= of["hter"].mean() <= CHANCE[1] for of in held):
+            means = {f: sorted(float(of[f].mean()) for of in held) for f in ("auc", "hter_oracle")}
+            found[target] = {f: [values[0], values[-1]] for f, values in means.items()}
+    return found
+
+
+def say_chance(target: str, found: Mapping[str, Sequence[float]]) -> str:
+    """Say in a line that before a target every arm judges like a rule that looks at nothing."""
+    oracle, auc = found["hter_oracle"], found["auc"]
+    return (
+        f"before {target} no arm's threshold works: every HTER is {100 * CHANCE[0]:.0f} to "
+        f"{100 * CHANCE[1]:.0f} %, that of a rule which accepts all or none; rankings do differ "
+        f"(AUC {auc[0]:.3f} to {auc[1]:.3f}, HTER at the oracle's threshold {100 * oracle[0]:.1f} "
+        f"to {100 * oracle[1]:.1f} %)"
+    )
 
 
 def missing(table: Table) -> list[str]:
@@ -181,6 +212,7 @@ def render(summary: Mapping[str, object]) -> str:
         "Not corrected for the number of comparisons: the best of many looks better than it is.",
         "",
         *map(say_goal, summary["goals"]),
+        *(say_chance(target, found) for target, found in summary["at_chance"].items()),
         *summary["missing"],
     ]
     return "\n".join(line.rstrip() for line in lines)

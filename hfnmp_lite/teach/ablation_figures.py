@@ -75,6 +75,7 @@ def _means(axes: Axes, summary: Mapping[str, object]) -> None:
             axes.annotate(f"{mean:.1f}", (0.995, y), fontsize=SIZE, fontweight="bold", **where)
     low, high = axes.get_xlim()
     axes.set_xlim(low, high + 0.2 * (high - low))  # room for the means in figures
+    axes.set_title("mean", loc="right", fontsize=SIZE)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.plot([], [], color="black", linewidth=3.2, label="mean of the domains")
     for target in summary["targets"]:  # so that a target that the first arm lacks is named too
@@ -100,6 +101,8 @@ def _gains(axes: Axes, arms: list[str], found: Mapping[str, Mapping]) -> None:
     for y, arm in enumerate(arms):
         one = found.get(arm)
         if one is None or one["points"] is None:
+            said = "runs are missing" if one else "itself"
+            axes.text(0, y, f"  {said}", va="center", fontsize=SIZE - 2, color="#767676")
             continue
         _gain(axes, one["points"], y, one["interval"], one["clear"], one["over"] == ALONE)
     axes.grid(axis="x", color="#E0E0E0")
@@ -123,6 +126,48 @@ def _gain(
     axes.plot(
         points, y, "o", color=shade, markerfacecolor=face, markersize=9, markeredgewidth=2, zorder=4
     )
+
+
+def transfer(summary: Mapping[str, object]) -> Figure:
+    """What the choice of the threshold costs: every arm's HTER beside the oracle's, by target.
+
+    Parameters
+    ----------
+    summary : mapping
+        From `experiments.summary.summarise`.
+    """
+    arms, targets = list(summary["arms"]), summary["targets"]
+    figure = _figure(3.0 + 1.75 * len(targets), 1.9 + 0.42 * len(arms))
+    panels = figure.subplots(1, len(targets), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, target in zip(panels, targets, strict=True):
+        for y, arm in enumerate(arms):
+            held = summary["arms"][arm]["targets"].get(target)
+            if held is None:
+                continue
+            oracle, chosen = 100 * held["hter_oracle"], 100 * held["hter"]
+            axes.plot([oracle, chosen], [y, y], color="#9A9A9A", linewidth=2.6, zorder=2)
+            label = ("the target's own best threshold (oracle)", "threshold from the sources")
+            style = {"markersize": 9, "markeredgewidth": 2, "zorder": 3}
+            axes.plot(
+                oracle,
+                y,
+                "o",
+                color=PALETTE["oracle"],
+                markerfacecolor="white",
+                label=label[0],
+                **style,
+            )
+            axes.plot(chosen, y, "D", color=PALETTE["live"], label=label[1], **style)
+        _dress(axes, "HTER (%)").set_title(target, fontsize=SIZE + 1)
+        axes.grid(axis="x", color="#E0E0E0")
+        axes.set_axisbelow(True)
+    panels[0].set_yticks(range(len(arms)), arms, fontsize=SIZE)
+    panels[0].set(ylim=(len(arms) - 0.5, -0.5), xlim=(0, 58))
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(
+        handles[:2], labels[:2], loc="outside upper left", ncols=2, fontsize=SIZE - 1, frameon=False
+    )
+    return figure
 
 
 def pair(table: Table, arm: str, baseline: str, target: str) -> tuple[Figure, str]:

@@ -230,6 +230,13 @@ def choice(label: str, options: Sequence[str]) -> ipywidgets.ToggleButtons:
     )
 
 
+def menu(label: str, options: Sequence[str]) -> ipywidgets.Dropdown:
+    """Return a menu, for more options than buttons have room; the first is chosen."""
+    return ipywidgets.Dropdown(
+        options=list(options), description=label, style={"description_width": "initial"}
+    )
+
+
 def _width(figure: Figure) -> int:
     return min(SHOWN_WIDTH, round(DPI * figure.get_figwidth()))
 
