@@ -176,10 +176,10 @@ def test_people_come_with_live_attacks_and_decoys_of_any_class():
         found = draw_person("webcam", 9, number, 32)
         assert len(found.live) == 1
         assert [a.attack_type for a in found.attacks] == ["print", "replay"]
-        for decoy in found.decoys:
-            kinds.add(decoy.attack_type)
-            changed = (decoy.image != decoy.without).any(2)
-            assert changed[decoy.member > 0.5].all()
+        if found.decoy is not None:
+            kinds.add(found.decoy.attack_type)
+            changed = (found.decoy.image != found.decoy.without).any(2)
+            assert changed[found.decoy.member > 0.5].all()
     assert len(kinds) >= 2
 
 
@@ -227,14 +227,14 @@ def test_deletion_prefers_the_explanation_that_knows_the_place(person):
 
 
 def records_of(detector, people, network, stability_of=None):
-    found = [r for p in people for r in examine(detector, p, "margin", stability_of)]
+    found = [r for p in people for r in examine(detector, p, "margin", stability_of=stability_of)]
     return [{"network": network, **r} for r in found]
 
 
 @pytest.fixture(scope="module")
 def examined(person):
     """One planted model before somebody, and what it says."""
-    replay_alone = Person(person.domain, person.subject, person.live, person.attacks[1:], ())
+    replay_alone = Person(person.domain, person.subject, person.live, person.attacks[1:], None)
     detector = looking_at(person.attacks[1].member["bezel"], gain=-20.0)
     planted = _without_grad_cam(detector, replay_alone)
     return replay_alone, planted
@@ -272,6 +272,28 @@ def test_records_tell_what_was_planted(examined):
     assert attack["shapley"]["pattern"] == pytest.approx(0, abs=1e-4)
 
 
+def test_people_who_are_not_explained_are_scored_alike(person, monkeypatch):
+    kept = {"edges": METHODS["edges"]}
+    monkeypatch.setattr("hfnmp_lite.explain.examine.METHODS", kept)
+    detector = looking_at(person.attacks[1].member["bezel"], of_pattern=True)
+    full, scored = (
+        [{"network": "n", **r} for r in examine(detector, person, "map", explained)]
+        for explained in (True, False)
+    )
+    assert len(full) == len(scored) == 3 + (person.decoy is not None)
+    explanations = {"methods", "completeness", "random_deletion", "random_insertion"}
+    for one, other in zip(full, scored, strict=True):
+        left = {k: v for k, v in one.items() if k not in explanations}
+        assert left == other
+        assert ("methods" in one) == (one["what"] != "live")
+    rows = table.summarise(full + [{**r, "subject": "another"} for r in scored], {"n": "phone"})
+    assert find(rows, "deletion", "every", "known").subjects == 1
+    assert find(rows, "pattern's share", "", "known").value == 1
+    for measure in ("auc", "removal", "pattern's share"):
+        cue = "" if measure == "pattern's share" else "every"
+        assert find(rows, measure, cue, "known").subjects == 2
+
+
 def test_edges_know_no_network(person):
     x = to_batch([person.attacks[0].image])
     found = edges(x, "margin")
@@ -287,7 +309,7 @@ def test_a_real_network_is_examined_alike_twice(monkeypatch):
     torch.manual_seed(0)
     detector = Detector(MetaPatternExtractor(), HFN()).eval()
     person = draw_person("mixed", 41, 0, 32)
-    alone = Person(person.domain, person.subject, person.live, person.attacks[:1], ())
+    alone = Person(person.domain, person.subject, person.live, person.attacks[:1], None)
     some = {name: METHODS[name] for name in ("smoothgrad", "gradcam", "ig, cue-free", "edges")}
     monkeypatch.setattr("hfnmp_lite.explain.examine.METHODS", some)
     found = [records_of(detector, [alone], "n", stability_of=0) for _ in range(2)]
@@ -493,7 +515,7 @@ def write_parts(out, checkpoints, jobs):
 
 def test_the_command_goes_on_after_an_interruption(checkpoints, tmp_path, monkeypatch):
     out = tmp_path / "table.csv"
-    left = [(domain, number) for number in range(3) for domain in DOMAINS]
+    left = [(domain, number) for number in range(4) for domain in DOMAINS]
 
     def submit(_function, calls):
         asked = [call[-2:] for call in calls]
@@ -509,13 +531,12 @@ def test_the_command_goes_on_after_an_interruption(checkpoints, tmp_path, monkey
     settings = {"subjects": 3, "seed": 7, "progress": False}
     with monkeypatch.context() as patch:
         patch.setattr(faithfulness.workers, "pool", pool)
-        with pytest.raises(KeyboardInterrupt):
-            faithfulness.measure(checkpoints, out, **settings)
+        with pytest.raises(KeyboardInterrupt):  # begun for more people than it will be finished for
+            faithfulness.measure(checkpoints, out, **settings | {"subjects": 4})
     assert not out.exists()
     with pytest.raises(InputError, match="other arguments"):
         faithfulness.measure(checkpoints, out, **settings | {"seed": 8})
-    left = left[5:]
-    write_parts(out, checkpoints, left)
+    write_parts(out, checkpoints, left[5 : 3 * len(DOMAINS)])
     said = faithfulness.measure(checkpoints, out, **settings, command="the command")
     assert {p.name for p in tmp_path.iterdir()} >= {"table.csv", "table.json"}
     assert not (tmp_path / ".table.csv.partial").exists()

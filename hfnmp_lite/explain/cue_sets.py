@@ -8,7 +8,6 @@ anew: they are pictures in their own right, to be told from live faces.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,13 +72,13 @@ class DecoySet:
 
 @dataclass(frozen=True)
 class Person:
-    """Everything drawn of one subject: live pictures, attacks with known cues, decoys."""
+    """Everything drawn of one subject; a decoy where software marked one of the pictures."""
 
     domain: str
     subject: str
     live: tuple[np.ndarray, ...]
     attacks: tuple[CueSet, ...]
-    decoys: tuple[DecoySet, ...]
+    decoy: DecoySet | None
 
 
 def draw_person(
@@ -100,9 +99,10 @@ def draw_person(
     takes = [take for (take,) in drawn.values()]
     live = tuple(scene.render(t, size).image for t in takes if t.attack_type is None)
     attacks = tuple(cue_set(t, name, size) for t in takes if t.attack_type is not None)
-    marked = scene.draw_subject_takes(domain, seed, number, kinds=KINDS, decoy=True, **ask)
-    decoys = tuple(_decoy_set(t, name, size) for (t,) in marked.values() if t.decoy is not None)
-    return Person(domain, name, live, attacks, decoys)
+    drawn = scene.draw_subject_takes(domain, seed, number, kinds=KINDS, decoy=True, **ask)
+    marked = [take for (take,) in drawn.values() if take.decoy is not None]
+    decoy = _decoy_set(marked[number % len(marked)], name, size) if marked else None
+    return Person(domain, name, live, attacks, decoy)
 
 
 def cue_set(take: scene.Take, subject: str, size: int = 128) -> CueSet:
@@ -148,15 +148,3 @@ def _decoy_set(take: scene.Take, subject: str, size: int) -> DecoySet:
         without.image,
         np.clip(with_mark.envelopes["decoy"], 0, 1).astype(np.float32),
     )
-
-
-def pictures(person: Person) -> Iterator[tuple[str, np.ndarray]]:
-    """Name every picture that a network is to score: live, every cue, none, single cues."""
-    for image in person.live:
-        yield "live", image
-    for attack in person.attacks:
-        kind = attack.attack_type
-        yield f"{kind} with every cue", attack.image
-        yield f"{kind} with no cue", attack.bare
-        for cue, image in attack.alone.items():
-            yield f"{kind} with {cue} alone", image

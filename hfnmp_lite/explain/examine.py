@@ -5,11 +5,12 @@ The result is plain numbers, a *record* for each picture, ready for JSON; `table
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
 from hfnmp_lite.data.loaders import to_batch
@@ -17,12 +18,13 @@ from hfnmp_lite.explain import attribution, measures
 from hfnmp_lite.explain.attribution import Attribution
 from hfnmp_lite.explain.cue_sets import CueSet, DecoySet, Person
 from hfnmp_lite.explain.measures import LARGEST, SMALLEST
-from hfnmp_lite.explain.response import blurred, respond
+from hfnmp_lite.explain.response import blurred, respond_and_score
 from hfnmp_lite.model.detector import Detector
 
 Record = dict[str, object]
 RANDOM_ORDERS = 2
 NOISE_DRAWS = 2
+RECTANGLES = 32
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,11 @@ def methods_for(detector: Detector) -> dict[str, Asked]:
 
 
 def examine(
-    detector: Detector, person: Person, response: str, stability_of: int | None = None
+    detector: Detector,
+    person: Person,
+    response: str,
+    explained: bool = True,
+    stability_of: int | None = None,
 ) -> list[Record]:
     """Examine one network before one person.
 
@@ -95,9 +101,11 @@ def examine(
         In eval mode.
     response : {"margin", "map", "score"}
         What is explained.
+    explained : bool
+        Whether it is explained at all; scores alone take a fiftieth of the time.
     stability_of : int, optional
-        Which attack is measured for max-sensitivity and the sanity check of drawn weights, too;
-        they take most of the time.
+        Which attack's explanations are measured for max-sensitivity and against drawn weights, too;
+        that takes as long as all the rest.
 
     Returns
     -------
@@ -107,24 +115,27 @@ def examine(
     live = _scored(detector, list(person.live), response)
     records: list[Record] = [{"what": "live", "picture": i} | one for i, one in enumerate(live)]
     for i, attack in enumerate(person.attacks):
-        record = _attack(detector, attack, response, i == stability_of)
+        record = _attack(detector, attack, response)
+        if explained:
+            record |= _explained(detector, attack, response, i == stability_of)
         records.append({"what": "attack", "picture": i} | record)
-    for i, decoy in enumerate(person.decoys[:1]):
-        records.append({"what": "decoy", "picture": i} | _decoy(detector, decoy, response))
+    if person.decoy is not None:
+        record = _decoy(detector, person.decoy, response)
+        if explained:
+            record["methods"] = _decoy_explained(detector, person.decoy, response)
+        records.append({"what": "decoy", "picture": 0} | record)
     about = {"domain": person.domain, "subject": person.subject}
     return [about | record for record in records]
 
 
 def _scored(detector: Detector, images: list[np.ndarray], response: str) -> list[Record]:
     """Score and response of each picture."""
-    batch = to_batch(images)
-    scores, responses = respond(detector, batch, "score"), respond(detector, batch, response)
-    return [
-        {"score": float(s), "response": float(r)} for s, r in zip(scores, responses, strict=True)
-    ]
+    found = respond_and_score(detector, to_batch(images), response)
+    return [{"score": float(s), "response": float(r)} for r, s in zip(*found, strict=True)]
 
 
-def _attack(detector: Detector, attack: CueSet, response: str, stability: bool) -> Record:
+def _attack(detector: Detector, attack: CueSet, response: str) -> Record:
+    """What the network says of an attack with and without its cues, and of its two streams."""
     names = list(attack.without)
     shown = [attack.image, attack.freed, attack.unmarked, attack.bare]
     shown += [attack.without[cue] for cue in names] + [attack.alone[cue] for cue in names]
@@ -142,6 +153,15 @@ def _attack(detector: Detector, attack: CueSet, response: str, stability: bool) 
         # a cue out of the picture, like a bezel beyond its border, changes nothing
         "present": [cue for cue in names if (attack.without[cue] != attack.image).any()],
     }
+    image = to_batch([attack.image])
+    if detector.pattern(image) is not None:
+        shares = attribution.stream_shares(detector, image, response)
+        record["shapley"] = {"image": float(shares.image[0]), "pattern": float(shares.pattern[0])}
+    return record
+
+
+def _explained(detector: Detector, attack: CueSet, response: str, stability: bool) -> Record:
+    """Every method's explanation of an attack, scored."""
     image, other = to_batch([attack.image]), to_batch([attack.unmarked])
     found = {
         name: explain(asked, detector, image, response, other)
@@ -153,11 +173,11 @@ def _attack(detector: Detector, attack: CueSet, response: str, stability: bool) 
         for name, values in maps.items()
     }
     masses = {name: measures.patch_sums(values) for name, values in maps.items()}
-    record |= _curves(detector, image, other, masses, response, methods)
+    record = _curves(detector, image, other, masses, response, methods)
     for cue_free, end in ((False, blurred(image)), (True, other)):
         own = {name: mass for name, mass in masses.items() if METHODS[name].cue_free == cue_free}
         answer = measures.replacing(detector, image, end, response)
-        for name, value in attribution.infidelity(answer, own).items():
+        for name, value in attribution.infidelity(answer, own, RECTANGLES).items():
             methods[name]["infidelity"] = value
     if stability:
         _check_stability(detector, image, maps, response, methods)
@@ -167,9 +187,6 @@ def _attack(detector: Detector, attack: CueSet, response: str, stability: bool) 
         for name, one in found.items()
         if one.complete
     }
-    if detector.pattern(image) is not None:
-        shares = attribution.stream_shares(detector, image, response)
-        record["shapley"] = {"image": float(shares.image[0]), "pattern": float(shares.pattern[0])}
     return record
 
 
@@ -230,7 +247,10 @@ def _check_stability(
         def maps_of(x: Tensor, of: Detector = detector, asked: Asked = asked) -> np.ndarray:
             return explain(asked, of, x, response).map
 
-        found = attribution.max_sensitivity(maps_of, image, samples=NOISE_DRAWS)
+        def remembered(x: Tensor, name: str = name, ask: Callable = maps_of) -> np.ndarray:
+            return maps[name][None] if torch.equal(x, image) else ask(x)
+
+        found = attribution.max_sensitivity(remembered, image, samples=NOISE_DRAWS)
         methods[name]["sensitivity"] = float(found[0])
         before = np.abs(maps[name]).ravel()
         methods[name]["randomised"] = {
@@ -242,18 +262,20 @@ def _check_stability(
 def _decoy(detector: Detector, decoy: DecoySet, response: str) -> Record:
     """A mark of any class: a network should not respond to it, nor an explanation point there."""
     marked, plain = _scored(detector, [decoy.image, decoy.without], response)
-    image = to_batch([decoy.image])
-    methods = {
-        name: against_cues(
-            explain(asked, detector, image, response).map[0], {"decoy": decoy.member}
-        )
-        for name, asked in methods_for(detector).items()
-        if not asked.cue_free
-    }
     return {
         "kind": decoy.attack_type,
         **marked,
         "without": {"decoy": plain},
         "area": {"decoy": float(decoy.member.mean())},
-        "methods": methods,
+    }
+
+
+def _decoy_explained(detector: Detector, decoy: DecoySet, response: str) -> dict[str, dict]:
+    image = to_batch([decoy.image])
+    return {
+        name: against_cues(
+            explain(asked, detector, image, response).map[0], {"decoy": decoy.member}
+        )
+        for name, asked in methods_for(detector).items()
+        if not asked.cue_free
     }

@@ -5,9 +5,12 @@
 
 Every network sees the same simulated people, drawn with a seed that no network was trained on:
 in each domain a live picture and an attack of each type for each person, with every cue, without
-each cue, with each alone and with none (`cue_sets`). What is measured is told in `measures`, how it
-is summed up in `table`. Work in progress lies beside the table in `.NAME.partial`, one file a
-person; the same call after an interruption goes on from there, on any number of processes.
+each cue, with each alone and with none (`cue_sets`). All are scored; the attacks of every fifth
+person are explained by every method, and the explanations of one attack of every fifteenth are
+computed for noisy images and drawn weights, too: those take most of the time. What is measured is
+told in `measures`, how it is summed up in `table`. Work in progress lies beside the table in
+`.NAME.partial`, one file a person; the same call after an interruption goes on from there, on any
+number of processes and for any number of people.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ from hfnmp_lite.simulate.domains import DOMAINS
 
 SEED = 1000
 SUBJECTS = 40
-COSTLY = 4  # of every fourth person one attack is measured for stability too, in turn
+EXPLAINED = 5  # every fifth person's attacks and decoy are explained; scores are cheap, of all
+COSTLY = 15  # of every fifteenth person one attack is measured for stability too, in turn
 RESPONSES = ("margin", "map", "score")
 
 
@@ -80,7 +84,6 @@ def measure(
     _check(subjects, seed)
     settings = {
         "networks": {name: _sha256(path) for name, path in networks.items()},
-        "subjects": subjects,
         "seed": seed,
         "response": response,
         "simulator": samples.source_digest(),
@@ -104,7 +107,7 @@ def measure(
         records = [
             record for job in jobs for record in json.loads(_part(partial, *job).read_text())
         ]
-        said = _write(out, records, networks, settings, command, progress)
+        said = _write(out, records, networks, settings | {"subjects": subjects}, command, progress)
         shutil.rmtree(partial)
     return said
 
@@ -190,7 +193,7 @@ def examine_person(
         if size not in people:
             people[size] = draw_person(domain, seed, number, size)
         turn = number // COSTLY % 2 if number % COSTLY == 0 else None
-        found = examine(detector, people[size], response, turn)
+        found = examine(detector, people[size], response, number % EXPLAINED == 0, turn)
         records += [{"network": name, **record} for record in found]
     write_whole(_part(partial, domain, number), json.dumps(records))
 
@@ -234,7 +237,8 @@ def _write(
         },
         "response": settings["response"],
         "people": f"{settings['subjects']} simulated subjects in each domain, seed "
-        f"{settings['seed']}; a live picture and an attack of each type of each",
+        f"{settings['seed']}; a live picture and an attack of each type of each; the attacks of "
+        f"one subject in {EXPLAINED} explained, one attack of one in {COSTLY} tried for stability",
         "command": command,
         "seed": settings["seed"],
         **provenance(),

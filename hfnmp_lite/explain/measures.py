@@ -149,7 +149,7 @@ def replacing(
     return answer
 
 
-def replaced_in_turn(order: np.ndarray, steps: int = 16) -> np.ndarray:
+def replaced_in_turn(order: np.ndarray, steps: int = 8) -> np.ndarray:
     """Masks that replace patches one after another: (steps + 1, rows, columns), none to all.
 
     Parameters
@@ -163,7 +163,7 @@ def replaced_in_turn(order: np.ndarray, steps: int = 16) -> np.ndarray:
 
 
 def deletion_and_insertion(
-    answer: Callable[[np.ndarray], np.ndarray], mass: np.ndarray, steps: int = 16
+    answer: Callable[[np.ndarray], np.ndarray], mass: np.ndarray, steps: int = 8
 ) -> tuple[np.ndarray, np.ndarray]:
     """Deletion and insertion curves, each (steps + 1,) responses.
 

@@ -69,6 +69,10 @@ class Response(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor, pattern: Tensor | None = None) -> Tensor:
+        return self.with_score(images, pattern)[0]
+
+    def with_score(self, images: Tensor, pattern: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the response and the score, each (N,), from one pass."""
         if pattern is None:
             pattern = self.detector.pattern(images)
         if self.name == "map":
@@ -76,9 +80,10 @@ class Response(nn.Module):
                 out = self.detector.network(images, pattern)
             # a network without a sigmoid of its own: the inverse, where the map is not saturated
             maps = caught or [torch.logit(out.map, eps=1e-6)]
-            return torch.stack([m.mean((1, 2, 3)) for m in maps]).mean(0)
+            return torch.stack([m.mean((1, 2, 3)) for m in maps]).mean(0), out.score
         out = self.detector.network(images, pattern)
-        return out.score if self.name == "score" else out.logits[:, 1] - out.logits[:, 0]
+        margin = out.logits[:, 1] - out.logits[:, 0]
+        return (out.score if self.name == "score" else margin), out.score
 
 
 @contextmanager
@@ -97,9 +102,18 @@ def _before_sigmoid(network: nn.Module) -> Iterator[list[Tensor]]:
 
 def respond(detector: Detector, images: Tensor, name: str = "margin", batch: int = 32) -> Tensor:
     """Return the response of each image, (N,), without a graph, at most `batch` at a time."""
+    return respond_and_score(detector, images, name, batch)[0]
+
+
+def respond_and_score(
+    detector: Detector, images: Tensor, name: str = "margin", batch: int = 32
+) -> tuple[Tensor, Tensor]:
+    """Return the response and the score of each image, (N,) each, as `respond`."""
     response = Response(detector, name)
     with torch.no_grad():
-        return torch.cat([response(part) for part in need_images(images).split(batch)])
+        found = [response.with_score(part) for part in need_images(images).split(batch)]
+    responses, scores = zip(*found, strict=True)
+    return torch.cat(responses), torch.cat(scores)
 
 
 def need_images(images: Tensor) -> Tensor:

@@ -189,10 +189,12 @@ def samples_of(records: Sequence[Record]) -> dict[Key, Sample]:
     spread = float(np.std([r["response"] for r in live + attacks])) if live + attacks else np.nan
     found |= _removals(attacks, spread)
     found |= {key: s for key, s in _removals(decoys, spread).items() if key[2] == "decoy"}
-    found |= _overlaps([*attacks, *decoys])
-    found |= _correlations([*attacks, *decoys])
-    found |= _curves(attacks)
-    found |= _streams(attacks)
+    found |= _streams([r for r in attacks if "shapley" in r])
+    explained = [r for r in attacks if "methods" in r]
+    found |= _overlaps([*explained, *(r for r in decoys if "methods" in r)])
+    found |= _correlations([*explained, *(r for r in decoys if "methods" in r)])
+    found |= _curves(explained)
+    found |= _completeness(explained)
     return found
 
 
@@ -319,6 +321,14 @@ def _curves(attacks: Sequence[Record]) -> dict[Key, Sample]:
 
 
 def _streams(attacks: Sequence[Record]) -> dict[Key, Sample]:
+    if not attacks:
+        return {}
+    image, pattern = (np.abs([r["shapley"][k] for r in attacks]) for k in ("image", "pattern"))
+    share = _ratio(pattern, image + pattern, 0.5)
+    return {("pattern's share", "", ""): Sample(_people(attacks), share)}
+
+
+def _completeness(attacks: Sequence[Record]) -> dict[Key, Sample]:
     found: dict[Key, Sample] = {}
     if not attacks:
         return found
@@ -327,9 +337,6 @@ def _streams(attacks: Sequence[Record]) -> dict[Key, Sample]:
         told = [r["completeness"][method] for r in attacks]
         error, whole = (np.abs([t[k] for t in told]) for k in ("error", "explained"))
         found["incompleteness", method, ""] = Sample(people, _ratio(error, whole))
-    if "shapley" in attacks[0]:
-        image, pattern = (np.abs([r["shapley"][k] for r in attacks]) for k in ("image", "pattern"))
-        found["pattern's share", "", ""] = Sample(people, _ratio(pattern, image + pattern, 0.5))
     return found
 
 
