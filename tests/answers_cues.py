@@ -55,6 +55,8 @@ ANSWERS = {
             (lambda a, b: cue_change(a, b) / 255, ["do not divide"]),
             (lambda a, b: cue_change(a, b).T, ["shape (4, 3)"]),
             (lambda a, b: cue_change(a, b) ** 2, ["then the largest"]),
+            (lambda a, b: np.abs((a.astype(float) - b).max(2)), ["before the maximum"]),
+            (lambda a, b: np.abs(a.mean(2) - b.mean(2)), ["channel by channel"]),
         ],
     ),
     "pitch_in_pixels": (
@@ -87,6 +89,9 @@ ANSWERS = {
             (lambda f: f % 0.5, ["every whole cycle"]),
             (lambda f: apparent_frequency(f).sum(), ["shape ()", "for each frequency"]),
             (lambda f: 1 - apparent_frequency(f), ["np.round"]),
+            (lambda f: (f + 0.5) % 1 - 0.5, ["no sign", "-0.5 at [1]"]),
+            (lambda f: 1 - f % 1, ["may lie below"]),
+            (lambda f: np.abs(f - int(f)), ["TypeError", "int(f)"]),
         ],
     ),
     "peak_frequency": (
@@ -105,6 +110,9 @@ ANSWERS = {
             (lambda s: np.abs(np.fft.rfft(s - s.mean())).max(), ["argmax"]),
             (lambda s: np.abs(np.fft.rfft(s)), ["the frequency alone"]),
             (lambda s: 0.3, ["bin k is k / n"]),
+            (lambda s: np.fft.rfft(s - s.mean()).argmax() / len(s), ["np.abs before argmax"]),
+            (lambda s: peak_frequency(s) + 1 / len(s), ["bin k is k / n"]),
+            (lambda s: complex(peak_frequency(s)), ["not real"]),
         ],
     ),
     "shift": (
@@ -121,6 +129,10 @@ ANSWERS = {
             ),
             (lambda a, b: (b.mean() - a.mean()) / ((a.std() + b.std()) / 2), ["then root"]),
             (lambda a, b: (b - a[0]) / a.std(), ["shape (4,)"]),
+            (
+                lambda a, b: (np.median(b) - np.median(a)) / ((a.var() + b.var()) / 2) ** 0.5,
+                ["not medians", "expected 0"],
+            ),
             (lambda a, b: 2 * shift(a, b), ["(mean(b) - mean(a))"]),
         ],
     ),

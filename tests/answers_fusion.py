@@ -1,7 +1,14 @@
 """Right and wrong answers to the exercises of notebook 04; tests/test_checks.py reads them."""
 
 import torch
-from torch.nn.functional import conv2d, cross_entropy, interpolate, mse_loss, nll_loss
+from torch.nn.functional import (
+    binary_cross_entropy,
+    conv2d,
+    cross_entropy,
+    interpolate,
+    mse_loss,
+    nll_loss,
+)
 
 from hfnmp_lite import presentation_loss
 from hfnmp_lite.model.network import Output
@@ -35,6 +42,10 @@ def one_conv_by_lerp(weight_a, bias_a, weight_b, bias_b):
 def two_losses(logits, live_map, live):
     wanted = live.float().view(-1, 1, 1, 1).expand_as(live_map)
     return cross_entropy(logits, live), mse_loss(live_map, wanted)
+
+
+def map_of(live, live_map):
+    return live.to(live_map).view(-1, 1, 1, 1).expand_as(live_map)
 
 
 def two_losses_by_hand(logits, live_map, live):
@@ -114,6 +125,24 @@ ANSWERS = {
             ),
             (lambda u, a, b, w, c: fuse(u, a, b, w, c)[..., 1:-1, 1:-1], ["padding=1"]),
             (lambda u, a, b, w, c: u, ["not enlarged"]),
+            (
+                lambda u, a, b, w, c: conv2d(
+                    interpolate(u, scale_factor=2, mode="bilinear", align_corners=True)
+                    + (a + b) / 2,
+                    w,
+                    c,
+                    padding=1,
+                ),
+                ["nearest"],
+            ),
+            (lambda u, a, b, w, c: fuse(u, b, b, w, c), ["image's lateral is missing"]),
+            (
+                lambda u, a, b, w, c: fuse(0 * u, a, b, w, c) + interpolate(u, scale_factor=2),
+                ["before you smooth"],
+            ),
+            (lambda u, a, b, w, c: fuse(u, a, b, w.transpose(0, 1), c), ["T as it is"]),
+            (lambda u, a, b, w, c: fuse(u, a, b, w, c).relu(), ["smooth(up(above)"]),
+            (lambda u, a, b, w, c: conv2d(u + a + b, w, c), ["RuntimeError", "size of tensor"]),
             (lambda u, a, b, w, c: torch.cat([a, b], 1), ["concatenated"]),
             (fuse_in_place, ["changed its input"]),
         ],
@@ -127,6 +156,8 @@ ANSWERS = {
             (lambda a, p, b, q: ((p + q) / 2, (a + b) / 2), ["bias came first"]),
             (lambda a, p, b, q: (torch.cat([a, b]), (p + q) / 2), ["do not concatenate"]),
             (lambda a, p, b, q: (a + b) / 2, ["expected a pair"]),
+            (lambda a, p, b, q: (a / 2 + b, p / 2 + q), ["as one convolution of x"]),
+            (lambda a, p, b, q: (a, q), ["second conv was left out"]),
         ],
     ),
     "two_losses": (
@@ -143,6 +174,18 @@ ANSWERS = {
              ["do not sum"]),
             (lambda z, q, y: (cross_entropy(z, y), (q - y.view(-1, 1, 1, 1)).abs().mean()),
              ["square the difference"]),
+            (lambda z, q, y: (cross_entropy(z, y), two_losses(z, q, 1 - y)[1]),
+             ["1 where live, 0 where attack"]),
+            (lambda z, q, y: two_losses(z, q, 1 - y), ["of the map alike"]),
+            (lambda z, q, y: (cross_entropy(z, y), binary_cross_entropy(q, map_of(y, q))),
+             ["not a cross-entropy"]),
+            (lambda z, q, y: cross_entropy(z, y), ["shape ()", "side by side"]),
+            (lambda z, q, y: (cross_entropy(z, y), 0), ["map's loss is missing"]),
+            (lambda z, q, y: (cross_entropy(z, y), presentation_loss(Output(z, q), y)),
+             ["not the sum"]),
+            (lambda z, q, y: (cross_entropy(z, y), 6 * two_losses(z, q, y)[1]), ["do not sum"]),
+            (lambda z, q, y: (cross_entropy(z, y), (q - map_of(y, q)) ** 2),
+             ["not all numbers of one shape"]),
         ],
     ),
     "gradient_norms": (
@@ -156,6 +199,8 @@ ANSWERS = {
             (lambda v, parts: list(gradient_norms(v, parts).values()), ["a dict"]),
             (lambda v, parts: dict.fromkeys(parts, 1.0), ["allow_unused=True"]),
             (lambda v, parts: {k: [0.0, 1.0] for k in parts}, ["one number each"]),
+            (lambda v, parts: {k: p.weight.grad for k, p in parts.items()}, ["not all numbers"]),
+            (lambda v, parts: {k.upper(): 0.0 for k in parts}, ["keys a, b, c"]),
         ],
     ),
 }  # fmt: skip

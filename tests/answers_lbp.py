@@ -1,6 +1,7 @@
 """Right and wrong answers to the exercises of notebook 02, for tests/test_checks.py."""
 
 import numpy as np
+from skimage.feature import local_binary_pattern
 
 AROUND = [(0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1)]
 
@@ -62,6 +63,11 @@ def smallest_rotation_of_text(code, points):
     return min(int(bits[i:] + bits[:i], 2) for i in range(points))
 
 
+def subtracted(image):
+    """The comparison as a difference of uint8, which is never negative."""
+    return lbp_map(image, set_by=lambda there, centre: there - centre >= 0)
+
+
 CORNER = [(-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)]
 CLOCKWISE = [(-r, c) for r, c in AROUND]
 
@@ -69,7 +75,16 @@ ANSWERS = {
     "lbp_code": (
         [lbp_code, lbp_code_by_places],
         [
-            (lambda x: lbp_code(x, set_by=np.greater), [">=, not >", "expected 31"]),
+            (lambda x: lbp_code(x, set_by=np.greater), [">=, not >", "expected 11"]),
+            (lambda x: lbp_code(x, AROUND[2:] + AROUND[:2]), ["upper neighbour", "counter-clock"]),
+            (
+                lambda x: lbp_code(x, AROUND[5::-1] + AROUND[:5:-1]),
+                ["lower left", "runs clockwise"],
+            ),
+            (lambda x: np.packbits(x[1] >= x[1, 1])[0], ["weigh with 2**p"]),
+            (lambda x: int(subtracted(x)[0, 0]), ["never goes below 0"]),
+            (lambda x: local_binary_pattern(x, 8, 1)[1, 1], ["interpolated", "expected 20"]),
+            (lambda x: str(lbp_code(x)), ["'11'", "not all numbers"]),
             (lambda x: lbp_code(x, set_by=np.less_equal), ["wrong way round"]),
             (lambda x: lbp_code(x, CORNER), ["not the upper left"]),
             (lambda x: lbp_code(x, CLOCKWISE), ["counter-clockwise"]),
@@ -94,6 +109,12 @@ ANSWERS = {
             (lambda x: lbp_code(x[:3, :3]), ["not one for the image"]),
             (lambda x: np.stack([lbp_map(x) >> p & 1 for p in range(8)]), ["not added up"]),
             (lambda x: lbp_map(x)[::-1], ["shift the image"]),
+            (lambda x: lbp_map(x, AROUND[2:] + AROUND[:2]), ["upper neighbour", "counter-clock"]),
+            (lambda x: lbp_map(x, AROUND[2::-1] + AROUND[:2:-1]), ["upper neighbour", "clockwise"]),
+            (subtracted, ["never goes below 0"]),
+            (lambda x: lbp_map(x).astype(np.int8), ["int8"]),
+            (lambda x: local_binary_pattern(x, 8, 1)[1:-1, 1:-1], ["interpolated"]),
+            (lambda x: local_binary_pattern(x, 8, 1), ["leave them out"]),
             (lbp_map_in_place, ["changed its input"]),
         ],
     ),
@@ -114,6 +135,7 @@ ANSWERS = {
             (lambda x: np.sort(x, axis=0) / 2550, ["became", "here and", "there"]),
             (lambda x: (x / 2550)[1:], ["shape (16, 16)", "keeps its shape"]),
             (lambda x: np.full(x.shape, np.nan), ["NaN"]),
+            (lambda x: (x / 255) ** 200 / 10, ["ramp", "0 and 1 both became 0", "gentler"]),
         ],
     ),
     "one_level": (
@@ -127,6 +149,7 @@ ANSWERS = {
             (lambda x: random_step(x)[1:], ["keeps its shape"]),
             (lambda x: x - (np.arange(x.shape[1]) > 6).astype(np.uint8), ["differently"]),
             (lambda x: random_step(x).tolist(), ["list", "expected uint8"]),
+            (lambda x: x ^ 1, ["0% of the codes"]),
         ],
     ),
     "smallest_rotation": (
@@ -144,6 +167,10 @@ ANSWERS = {
                 ["not the largest"],
             ),
             (lambda c, p: [smallest_rotation(c, p)], ["shape (1,)"]),
+            (lambda c, p: min(c << i | c >> (p - i) for i in range(p)), ["keep them to 8 bits"]),
+            (lambda c, p: smallest_rotation_of_text(c, c.bit_length() or 1), ["leading zeros"]),
+            (lambda c, p: f"{smallest_rotation(c, p):0{p}b}", ["'00001011'", "not all numbers"]),
+            (lambda c, p: int(f"{smallest_rotation(c, p):b}"), ["int(text, 2)"]),
             (lambda c, p: 77, ["it is one of"]),
         ],
     ),

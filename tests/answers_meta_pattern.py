@@ -42,6 +42,23 @@ def replaced(place, layer):
     return build
 
 
+class WithoutForward(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.encoder = build_extractor(width)
+
+
+class ForwardWithoutReturn(WithoutForward):
+    def forward(self, images):
+        self.encoder(images)
+
+
+class Functional(WithoutForward):
+    def forward(self, images):
+        conv1, norm1, _, conv2, norm2, _ = self.encoder
+        return torch.sigmoid(norm2(conv2(torch.relu(norm1(conv1(images))))))
+
+
 def fold(weight, bias, mean, var, gamma, beta, eps):
     factor = gamma / torch.sqrt(var + eps)
     return weight * factor.view(-1, 1, 1, 1), beta + (bias - mean) * factor
@@ -112,6 +129,12 @@ def amplitudes(picture):
     return (np.bincount(r, power(picture).ravel() ** 0.5) / np.bincount(r))[: len(picture) // 2]
 
 
+def cut_radii(picture):
+    y, x = np.indices(picture.shape) - len(picture) // 2
+    r = np.hypot(x, y).astype(int).ravel()
+    return (np.bincount(r, power(picture).ravel()) / np.bincount(r))[: len(picture) // 2]
+
+
 def all_rings(picture):
     r = rings(len(picture))
     return np.bincount(r, power(picture).ravel()) / np.bincount(r)
@@ -119,7 +142,7 @@ def all_rings(picture):
 
 ANSWERS = {
     "build_extractor": (
-        [build_extractor, build_as_the_library],
+        [build_extractor, build_as_the_library, Functional],
         [
             (in_order(0, 2, 1, 3, 4, 5), ["batch norm comes before the ReLU"]),
             (in_order(0, 1, 3, 4, 5), ["ReLU is missing"]),
@@ -134,6 +157,19 @@ ANSWERS = {
             (lambda width: build_extractor(8), ["expected [(6, 3, 3, 3), (3, 6, 3, 3)]"]),
             (lambda width: layers(width), ["nn.Sequential"]),
             (replaced(2, lambda w: nn.Tanh()), ["the order asked for"]),
+            (replaced(1, lambda w: nn.BatchNorm2d(w, affine=False)), ["lacks some", "gamma"]),
+            (
+                replaced(1, lambda w: nn.BatchNorm2d(w, track_running_stats=False)),
+                ["lacks some", "running statistics"],
+            ),
+            (in_order(0, 2, 3, 5), ["[] channels", "follows each conv"]),
+            (in_order(0, 1, 2, 3, 4, 2, 5), ["one ReLU, between"]),
+            (replaced(2, lambda w: nn.LeakyReLU(0.1)), ["the order asked for"]),
+            (replaced(2, lambda w: nn.Flatten()), ["RuntimeError", "images of shape (2, 3, 5, 4)"]),
+            (lambda width: build_extractor(width).double(), ["RuntimeError", "same"]),
+            (lambda width: nn.Sequential, ["a torch module"]),
+            (WithoutForward, ["without forward", "write its forward"]),
+            (ForwardWithoutReturn, ["returned None", "return"]),
         ],
     ),
     "fold": (
@@ -148,6 +184,15 @@ ANSWERS = {
                 ["root of var"],
             ),
             (lambda w, b, m, v, g, e, s: fold(w, b, m, v, g, e, 0), ["eps is added"]),
+            (
+                lambda w, b, m, v, g, e, s: fold(w, b, m, (v**0.5 + s) ** 2, g, e, 0),
+                ["under the root"],
+            ),
+            (lambda w, b, m, v, g, e, s: (fold(w, b, m, v, g, e, s)[0], b), ["of the bias"]),
+            (
+                lambda w, b, m, v, g, e, s: dict(zip("wb", fold(w, b, m, v, g, e, s), strict=True)),
+                ["expected a pair"],
+            ),
             (
                 lambda w, b, m, v, g, e, s: (
                     w * (g / (v + s) ** 0.5),
@@ -174,6 +219,8 @@ ANSWERS = {
             (lambda k, fx, fy: gain(k, fx / 2 / np.pi, fy / 2 / np.pi), ["2 pi is missing"]),
             (lambda k, fx, fy: k.sum(), ["at frequency 0"]),
             (lambda k, fx, fy: k, ["shape (3, 3)"]),
+            (lambda k, fx, fy: gain(k, fx, -fy), ["exp(-2 pi"]),
+            (lambda k, fx, fy: np.abs(k).sum(), ["exp(-2 pi"]),
             (lambda k, fx, fy: 2.0, ["exp(-2 pi"]),
         ],
     ),
@@ -185,6 +232,7 @@ ANSWERS = {
             (lambda p: ring_power(p) / p.size, ["no division"]),
             (unshifted, ["fftshift"]),
             (all_rings, ["corners"]),
+            (cut_radii, ["do not cut"]),
             (power, ["rings are missing"]),
             (lambda p: ring_power(p - p.mean()), ["Likely cause"]),
         ],

@@ -121,6 +121,8 @@ ANSWERS = {
             ),
             (lambda x: to_batch(x)[:, [2, 1, 0]], ["red and blue"]),
             (lambda x: to_batch(x) * 255 / 256, ["not by 256"]),
+            (lambda x: 2 * to_batch(x) - 1, ["not [-1, 1]"]),
+            (lambda x: to_batch(x).half(), ["torch.float16"]),
             (lambda x: to_batch(x).double(), ["torch.float64", ".float()"]),
             (lambda x: to_batch(x).numpy(), ["expected a torch.Tensor", "ndarray"]),
             (lambda x: to_batch(x) // 1, ["divided as integers"]),
@@ -143,6 +145,8 @@ ANSWERS = {
             (lambda a, m: live_score(a, m)[:, None], ["shape (3, 1)"]),
             (lambda a, m: (m.mean((2, 3)) + a.softmax(1)) / 2, ["(3, 2)", "[:, 1]"]),
             (lambda a, m: live_score(a, m) ** 2, ["equation"]),
+            (lambda a, m: (m.mean((1, 2, 3)) + a[:, 1].sigmoid()) / 2, ["no sigmoid"]),
+            (lambda a, m: (m.amax((1, 2, 3)) + a.softmax(1)[:, 1]) / 2, ["not its max"]),
         ],
     ),
     "error_rates": (
@@ -152,6 +156,15 @@ ANSWERS = {
                 lambda s, y, t: ((s[y == 0] > t).mean(), (s[y == 1] <= t).mean()),
                 [">=, not >", "0.5"],
             ),
+            (
+                lambda s, y, t: ((s[y == 0] > t).mean(), (s[y == 1] < t).mean()),
+                ["for the attacks, too", "expected 0.5"],
+            ),
+            (
+                lambda s, y, t: ((s[y == 0] >= t).mean(), (s[y == 1] <= t).mean()),
+                ["with <, not <=", "expected 0.333333"],
+            ),
+            (lambda s, y, t: [100 * rate for rate in error_rates(s, y, t)], ["not per cent"]),
             (lambda s, y, t: error_rates(s, y, t)[::-1], ["FAR comes first"]),
             (lambda s, y, t: [1 - rate for rate in error_rates(s, y, t)], ["right decisions"]),
             (
@@ -227,6 +240,50 @@ def test_what_can_go_wrong_everywhere(name, answer, words):
     assert not verdict
     for word in words:
         assert word in verdict.message, verdict.message
+
+
+def changed(value):
+    """Change whatever can be changed in place; say whether there was anything."""
+    if isinstance(value, np.ndarray):
+        value += value == value  # by one, which uint8 allows, too
+    elif isinstance(value, torch.Tensor):
+        value.add_(1)
+    elif isinstance(value, list) and value:
+        value.pop()
+    return isinstance(value, np.ndarray | torch.Tensor | list)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(CHECKS) - {"gradient_norms"})
+)  # its backward() is allowed
+def test_a_right_answer_that_spoils_its_input_is_refused(name):
+    answer, spoilt = ANSWERS[name][0][0], []
+
+    def spoil(*arguments):
+        result = answer(*arguments)
+        spoilt.extend([changed(argument) for argument in arguments])
+        return result
+
+    verdict = CHECKS[name](spoil)
+    assert not verdict or not any(spoilt)
+    if any(spoilt):
+        assert "changed its input in place" in verdict.message
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("31", b"1", [1, "a"], [[1], [1, 2]], {}, {"a": 1}, {1}, object(), 1j, np.nan, np.inf),
+        *(10**400, (None, None), np.zeros(0), torch.ones(2).bfloat16(), torch.eye(2).to_sparse()),
+        *(torch.ones(2, device="meta"), torch.ones(3, requires_grad=True), torch.nn.ReLU()),
+    ],
+    ids=repr,
+)
+def test_whatever_comes_back_is_answered(value):
+    for name, check in CHECKS.items():
+        verdict = check(lambda *_: value)
+        assert not verdict, name
+        assert 10 < len(verdict.message) < 500, verdict.message
 
 
 def test_html_is_escaped():

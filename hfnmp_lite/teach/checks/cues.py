@@ -28,7 +28,7 @@ def check_cue_change(fn: Callable) -> int:
             (3,): "the maximum ran over the places: .max(2) runs over the channels",
         }
         need_shape(given, change, (height, width), causes, "one number is asked for each pixel")
-        expected, signed, summed = np.zeros((3, height, width))
+        expected, signed, summed, averaged = np.zeros((4, height, width))
         for row in range(height):
             for column in range(width):
                 pair = zip(with_cue[row, column], without[row, column], strict=True)
@@ -36,6 +36,7 @@ def check_cue_change(fn: Callable) -> int:
                 expected[row, column] = max(abs(step) for step in steps)
                 signed[row, column] = max(steps)
                 summed[row, column] = sum(abs(step) for step in steps)
+                averaged[row, column] = sum(steps) / 3
         wrapped = (with_cue - without).max(2)
         wrapped_back = (without - with_cue).max(2)
         around = "uint8 counts in a circle, 2 - 3 = 255: call .astype(float) before subtracting"
@@ -44,6 +45,8 @@ def check_cue_change(fn: Callable) -> int:
             (wrapped_back, around),
             (np.abs((with_cue - without).astype(np.int8).astype(int)).max(2), around),
             (signed, "a cue may darken a pixel too: np.abs before the maximum"),
+            (np.abs(signed), "a cue may darken a pixel too: np.abs before the maximum"),
+            (np.abs(averaged), "compare channel by channel, then take the largest"),
             (summed, "the largest channel is asked for, not the sum over channels"),
             (summed / 3, "the largest channel is asked for, not the mean over channels"),
             (expected / 255, "grey levels are asked for, 0 to 255: do not divide"),
@@ -101,6 +104,8 @@ def check_apparent_frequency(fn: Callable) -> int:
             ),
             (f - np.round(f), "a frequency has no sign here: take the absolute value"),
             (np.round(f) - f, "a frequency has no sign here: take the absolute value"),
+            ((f + 0.5) % 1 - 0.5, "a frequency has no sign here: take the absolute value"),
+            (1 - f % 1, "the nearest whole number may lie below: 0.2 appears as 0.2"),
             (f % 1, "f % 1 lies in [0, 1); above 1/2 it folds back: 0.98 appears as 0.02"),
             (np.minimum(f, 0.5), "a sensor folds frequencies, it does not cut them off at 1/2"),
             (np.abs(1 - f), "the nearest whole number need not be 1: it may be 0, 2, ..."),
@@ -115,7 +120,7 @@ def check_apparent_frequency(fn: Callable) -> int:
 def check_peak_frequency(fn: Callable) -> int:
     """Exercise 01.4: signal (n,) -> its strongest frequency but 0, cycles per sample."""
     waves = [  # (samples, [(amplitude, cycles in all of them, phase)], mean)
-        (32, [(1.0, 4, 0.3)], 5.0),
+        (32, [(1.0, 4, 2.8), (0.3, 7, 0.0)], 5.0),  # the peak's real part is negative
         (45, [(0.5, 3, 0.0), (1.0, 20, 1.0)], -2.0),
         (24, [(0.4, 12, 0.0), (0.2, 2, 0.5)], 0.0),
     ]
@@ -127,10 +132,12 @@ def check_peak_frequency(fn: Callable) -> int:
         ]
         peak = call(fn, given, np.array(signal))
         need_shape(given, peak, (), {}, "one number is asked for, the frequency alone")
-        power = [
-            abs(sum(s * cmath.exp(-2j * math.pi * k * x / n) for x, s in enumerate(signal)))
+        waves_of = [
+            sum(s * cmath.exp(-2j * math.pi * k * x / n) for x, s in enumerate(signal))
             for k in range(n // 2 + 1)
         ]
+        power = [abs(wave) for wave in waves_of]
+        real = max(range(1, n // 2 + 1), key=lambda k: waves_of[k].real)
         k = max(range(1, n // 2 + 1), key=power.__getitem__)
         mistakes = [
             (0.0, "that is the mean, which has frequency 0: subtract it first"),
@@ -143,6 +150,7 @@ def check_peak_frequency(fn: Callable) -> int:
             (k / (n // 2 + 1), "divide by the number of samples, not by the number of bins"),
             (2 * math.pi * k / n, "that is in radians; cycles per sample are asked for"),
             (n / k, "that is the period; the frequency is one over it"),
+            (real / n, "compare moduli: np.abs before argmax"),
             (power[k], "that is how strong the peak is; where is it? argmax"),
         ]
         other = "subtract the mean, np.abs(np.fft.rfft(...)), argmax; bin k is k / n cycles"
@@ -155,7 +163,7 @@ def check_shift(fn: Callable) -> int:
     """Exercise 01.5: two groups (n,), (m,) -> difference of means in standard deviations."""
     cases = [  # worked by hand
         ([1.0, 3.0, 1.0, 3.0], [4.0, 6.0, 6.0, 4.0], 3.0),  # means 2, 5; both variances 1
-        ([0.0, 2.0, 0.0, 2.0], [1.0, 1.0], 0.0),
+        ([0.0, 0.0, 0.0, 4.0], [1.0, 1.0], 0.0),  # means 1, 1; the medians differ
         ([2.0, 6.0], [1.0, 2.0, 1.0, 2.0, 1.0, 2.0], -2.5 / math.sqrt((4 + 0.25) / 2)),
     ]
     for a, b, expected in cases:
@@ -165,6 +173,7 @@ def check_shift(fn: Callable) -> int:
         mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
         var_a = sum((x - mean_a) ** 2 for x in a) / len(a)
         var_b = sum((x - mean_b) ** 2 for x in b) / len(b)
+        middle = float(np.median(b) - np.median(a))
         gap, var = mean_b - mean_a, (var_a + var_b) / 2
         both = [*a, *b]
         whole = sum((x - sum(both) / len(both)) ** 2 for x in both) / len(both)
@@ -173,6 +182,7 @@ def check_shift(fn: Callable) -> int:
             (-expected, "the mean of b minus that of a: positive where b is larger"),
             (abs(expected), "keep the sign: negative where b is smaller"),
             (gap, "divide by the standard deviation within the groups"),
+            (middle / math.sqrt(var), "means are asked for, not medians"),
             (gap / var, "divide by the root of the mean variance, not by the variance"),
             (gap / math.sqrt(2 * var), "halve the sum of the two variances"),
             (gap / math.sqrt(whole), "the spread within a group counts, not that of both together"),

@@ -55,7 +55,11 @@ def check_fuse(fn: Callable) -> int:
         }
         need_shape(given, result, image.shape, causes, "the size of the laterals is asked for")
         mean, smooth = (image + pattern) / 2, np.zeros(2)
-        bilinear = torch.nn.functional.interpolate(tensors[0], scale_factor=2, mode="bilinear")
+        smoother = {"scale_factor": 2, "mode": "bilinear"}
+        bilinear, to_corners = (
+            torch.nn.functional.interpolate(tensors[0], **smoother, align_corners=corners).numpy()
+            for corners in (False, True)
+        )
         mistakes = [
             (
                 conv3x3(_up(above) + image + pattern, weight, bias),
@@ -68,7 +72,14 @@ def check_fuse(fn: Callable) -> int:
             (_up(above) + mean, "the smoothing conv is missing"),
             (conv3x3(_up(above), weight, bias) + mean, "smooth the sum, not the level above alone"),
             (conv3x3(_up(above) + mean, weight, smooth), "the bias is missing"),
-            (conv3x3(bilinear.numpy() + mean, weight, bias), "mode='nearest': bilinear blurs"),
+            (conv3x3(bilinear + mean, weight, bias), "mode='nearest': bilinear blurs"),
+            (conv3x3(to_corners + mean, weight, bias), "mode='nearest': bilinear blurs"),
+            (conv3x3(_up(above) + pattern, weight, bias), "the image's lateral is missing"),
+            (_up(above) + conv3x3(mean, weight, bias), "add the level above before you smooth"),
+            (
+                conv3x3(_up(above) + mean, weight.swapaxes(0, 1), bias),
+                "conv2d takes T as it is: (channels out, channels in, 3, 3)",
+            ),
         ]
         other = "smooth(up(above) + (image + pattern) / 2)"
         need_values(given, result, conv3x3(_up(above) + mean, weight, bias), mistakes, other)
@@ -127,6 +138,8 @@ def check_two_losses(fn: Callable) -> int:
         q, y = np.array(maps[:n]), np.array(live)
         squares = (q - y[:, None, None]) ** 2
         ce, mse = sum(entropy) / n, squares.mean()
+        swapped_map = ((q - (1 - y)[:, None, None]) ** 2).mean()
+        mixed = _cross_entropy(q, y)
         swapped = -sum(math.log(p[i][1 - k]) for i, k in enumerate(live)) / n
         twice = [math.log(sum(map(math.exp, pair))) - pair[k] for pair, k in zip(p, live)]  # noqa: B905
         mistakes = [
@@ -138,10 +151,23 @@ def check_two_losses(fn: Callable) -> int:
             ((ce, ((q - y) ** 2).mean()) if n in (1, 3) else (0, 0),
              "labels (N,) were spread along the map's columns: view(-1, 1, 1, 1) first"),
             ((ce, np.abs(q - y[:, None, None]).mean()), "square the difference"),
+            ((ce, mixed), "the map's loss is the squared error, not a cross-entropy"),
+            ((ce, swapped_map), "the map is 1 where live, 0 where attack"),
+            ((swapped, swapped_map), "label 1 is live, of the logits and of the map alike"),
+            ((ce, squares.sum() / n), "average over all places, do not sum"),
+            ((ce, 0), "the map's loss is missing"),
+            ((ce, ce), "the second number is the map's loss"),
+            ((ce, ce + mse), "the second number is the map's loss alone, not the sum"),
             ((ce, ((q.mean((1, 2)) - y) ** 2).mean()), "square at every place, then average"),
         ]  # fmt: skip
         need_values(given, result, np.array([ce, mse]), mistakes, "compare with the equation of L")
     return len(labels)
+
+
+def _cross_entropy(q: np.ndarray, y: np.ndarray) -> float:
+    """Binary cross-entropy of maps (N, h, w), with a logarithm of at least -100, as torch has."""
+    right = np.where(y[:, None, None] == 1, q, 1 - q)
+    return -np.log(np.maximum(right, math.exp(-100))).mean()
 
 
 @checker

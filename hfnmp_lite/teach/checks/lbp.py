@@ -37,12 +37,19 @@ def _codes(image: np.ndarray, around: Sequence = AROUND) -> np.ndarray:
 
 def _other_codes(image: np.ndarray) -> list[tuple[np.ndarray, str]]:
     """What known mistakes make of an image."""
+    from skimage.feature import local_binary_pattern
+
     levels = image.astype(int)
+    on_a_circle = local_binary_pattern(image, 8, 1)[1:-1, 1:-1]
     from_the_corner = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
     in_rows = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c)
     clockwise = tuple((-r, c) for r, c in AROUND)
     right_is_next_row = tuple((c, r) for r, c in AROUND)
-    return [
+    return [  # where two give the same codes, the later is named
+        *_other_orders(levels),
+        (on_a_circle, "corners were interpolated on a circle: the whole pixel is asked for here"),
+        (np.full_like(on_a_circle, 255), "every bit came out 1: was a neighbour compared with "
+         "itself, or subtracted in uint8, which never goes below 0? Compare, do not subtract"),
         (255 - _codes(-levels), "a neighbour as bright as the centre sets its bit: >=, not >"),
         (_codes(-levels), "the comparison is the wrong way round: neighbour >= centre"),
         (255 - _codes(levels), "a bit is 1 where the neighbour is at least as bright, else 0"),
@@ -52,17 +59,34 @@ def _other_codes(image: np.ndarray) -> list[tuple[np.ndarray, str]]:
         (_codes(levels, in_rows), "the order is a circle from the right, not row by row"),
         (_codes(levels, right_is_next_row), "rows and columns changed places"),
         (_codes(levels) / 255, "the code itself is asked for, 0 to 255: do not divide"),
-    ]
+    ]  # fmt: skip
+
+
+def _other_orders(levels: np.ndarray) -> list[tuple[np.ndarray, str]]:
+    """Codes whose ring starts elsewhere or runs the other way, and which."""
+    names = ("right", "upper right", "upper", "upper left")
+    names += ("left", "lower left", "lower", "lower right")
+    rings = []
+    for start in range(1, 8):
+        for way, word in ((1, "counter-clockwise"), (-1, "clockwise")):
+            ring = [AROUND[(start + way * p) % 8] for p in range(8)]
+            cause = (
+                f"bit 0 is the {names[start]} neighbour here and the ring runs {word}; asked for "
+                "is the right one first, then counter-clockwise"
+            )
+            rings.append((_codes(levels, ring), cause))
+    return rings
 
 
 @checker
 def check_lbp_code(fn: Callable) -> int:
     """Exercise 02.1: patch (3, 3) -> the code of its centre, 0 to 255."""
-    cases = [  # worked by hand
-        ([[9, 9, 9], [9, 5, 5], [1, 1, 1]], 1 + 2 + 4 + 8 + 16),  # 5 >= 5 counts
+    cases = [  # worked by hand; the first tells all orders of the ring apart
+        ([[9, 1, 9], [1, 5, 5], [1, 1, 1]], 1 + 2 + 8),  # 5 >= 5 counts
+        ([[9, 9, 9], [9, 5, 5], [1, 1, 1]], 1 + 2 + 4 + 8 + 16),
         ([[1, 2, 3], [4, 5, 6], [7, 8, 9]], 1 + 32 + 64 + 128),
         ([[7, 7, 7], [7, 7, 7], [7, 7, 7]], 255),
-        ([[0, 200, 0], [0, 100, 0], [0, 0, 0]], 4),
+        ([[0, 250, 0], [250, 100, 0], [0, 0, 0]], 4 + 16),  # the corner between them is dark
         ([[3, 3, 3], [3, 250, 3], [3, 3, 3]], 0),
     ]
     for patch, expected in cases:
@@ -99,7 +123,7 @@ def check_lbp_map(fn: Callable) -> int:
         mistakes = [
             *_other_codes(image),
             (_codes(image) % 128, "bit 7 is lost: 2**7 = 128 does not fit into int8"),
-            ((image[1:-1, 1:-1] * 0 + 255), "each neighbour was compared with itself"),
+            (_codes(image).astype(np.int8), "codes above 127 do not fit into int8"),
         ]
         other = "shift the image for each neighbour, compare with the centre, weigh with 2**p"
         need_values(given, codes, expected.astype(float), mistakes, other)
@@ -107,14 +131,17 @@ def check_lbp_map(fn: Callable) -> int:
 
 
 def _pictures() -> list[tuple[str, np.ndarray]]:
-    """Small pictures, uint8: all levels in disorder, a soft slope, a patch of white."""
+    """Small pictures, uint8: all levels in disorder and in order, a soft slope, white."""
     levels = np.random.default_rng(0).permutation(256).reshape(16, 16)
     levels = np.vstack([levels, levels[:1]])  # some of them twice
+    snake = np.arange(256).reshape(16, 16)
+    snake[1::2] = snake[1::2, ::-1]  # each level beside the next one
     slope = 100 + np.add.outer(np.arange(14) // 3, np.arange(18) // 4)
     white = np.full((14, 14), 255)
     white[4:9, 3:8] = 140
     return [
         ("an image that has all levels", levels.astype(np.uint8)),
+        ("a ramp of all levels", np.pad(snake, 1, "edge").astype(np.uint8)),
         ("a soft slope", slope.astype(np.uint8)),
         ("a grey patch on white", white.astype(np.uint8)),
     ]
@@ -151,7 +178,7 @@ def _why_codes_changed(image: np.ndarray, got: np.ndarray) -> str:
         if became[low] == became[high]:
             return (
                 f"levels {low} and {high} both became {became[low]:.4g}; stay with floats, "
-                "do not round or clip"
+                "do not round or clip, or take a gentler curve"
             )
         if became[low] > became[high]:
             return f"level {high} became darker than level {low}: keep the order of the levels"
@@ -160,8 +187,8 @@ def _why_codes_changed(image: np.ndarray, got: np.ndarray) -> str:
 
 @checker
 def check_one_level(fn: Callable) -> int:
-    """Exercise 02.4: image uint8 -> uint8, no pixel moved by more than 1, a third of codes new."""
-    pictures = _pictures()[1:]
+    """Exercise 02.5: image uint8 -> uint8, no pixel moved by more than 1, a third of codes new."""
+    pictures = _pictures()[2:]
     for given, image in pictures:
         changed = call(fn, given, image)
         need_shape(given, changed, image.shape, {}, "the picture keeps its shape")
@@ -185,13 +212,14 @@ def check_one_level(fn: Callable) -> int:
 
 @checker
 def check_smallest_rotation(fn: Callable) -> int:
-    """Exercise 02.5: code, number of bits -> the smallest of its rotations."""
+    """Exercise 02.4: code, number of bits -> the smallest of its rotations."""
     cases = [  # worked by hand
         (0b00101100, 8, 0b00001011),
         (0b10000000, 8, 0b00000001),
         (0b11000001, 8, 0b00000111),
         (0b1011, 4, 0b0111),
         (0b100100, 6, 0b001001),
+        (0b00010001, 8, 0b00010001),
         (255, 8, 255),
         (0, 8, 0),
     ]
@@ -201,15 +229,21 @@ def check_smallest_rotation(fn: Callable) -> int:
         need_shape(given, smallest, (), {}, "one number is asked for")
         bits, ones = f"{code:0{points}b}", code.bit_count()
         turned = [int(bits[i:] + bits[:i], 2) for i in range(points)]
-        eight = f"{code:08b}"
+        eight, short = f"{code:08b}", f"{code:b}"
+        short_turned = [int(short[i:] + short[:i], 2) for i in range(len(short))]
         mistakes = [
-            (code, "the code came back as it was: try all rotations"),
+            (
+                code,
+                f"the code came back as it was: try all rotations, and keep them to {points} bits",
+            ),
             (turned[1], "one step is not enough: try all rotations"),
             (turned[-1], "one step is not enough: try all rotations"),
             (0, "bits that fall off on one side must come in again on the other"),
             (max(turned), "the smallest rotation is asked for, not the largest"),
             (ones, "the code is asked for, not the number of its ones"),
+            (int(f"{min(turned):b}"), "these are the bits read as a decimal: int(text, 2)"),
             (2**ones - 1, "bits turn together, they do not move past each other"),
+            (min(short_turned), f"leading zeros turn, too: write the code in {points} bits"),
             (int(bits[::-1], 2), "turn the bits in a circle; do not mirror them"),
         ]
         if points != 8:

@@ -76,6 +76,7 @@ def check_to_batch(fn: Callable) -> int:
         mistakes = [
             (255 * expected, "values were not divided by 255"),
             (255 / 256 * expected, "divide by 255, the largest level, not by 256"),
+            (2 * expected - 1, "the range asked for is [0, 1], not [-1, 1]: / 255 alone"),
             (np.floor(expected), "levels were divided as integers: call .float() first"),
             (levels.reshape(expected.shape) / 255, "reshape moves no axis; permute does"),
             (expected[:, ::-1], "red and blue changed places; images here are RGB"),
@@ -113,6 +114,11 @@ def check_live_score(fn: Callable) -> int:
             ((1 - live + mean) / 2, "index 1 is live; index 0 is attack"),
             ((down[:, 1] + mean) / 2, "softmax ran over the batch: softmax(1) runs over classes"),
             ((raw[:, 1] + mean) / 2, "logits are no probabilities yet: softmax(1)"),
+            ((1 / (1 + np.exp(-raw[:, 1])) + mean) / 2, "both logits count: softmax, no sigmoid"),
+            (
+                (live + [np.max(m) for m in maps[:n]]) / 2,
+                "the map's mean is asked for, not its max",
+            ),
             ((live + mean.mean()) / 2, "the map's mean ran over the batch too: mean((1, 2, 3))"),
         ]
         need_values(given, score, (live + mean) / 2, mistakes, "compare with the equation of s")
@@ -138,12 +144,16 @@ def check_error_rates(fn: Callable) -> int:
         need_shape(given, rates, (2,), {(): "one number came back; two are asked for"}, other)
         n, missed, refused = len(scores), expected[0] * len(attack), expected[1] * len(real)
         above = (scores[live == 0] > threshold).mean(), (scores[live == 1] <= threshold).mean()
+        equal = "a score equal to the threshold is accepted: "
         mistakes = [
-            (above, "a score equal to the threshold is accepted: >=, not >"),
+            (np.multiply(100, expected), "shares are asked for, 0 to 1, not per cent"),
             ((missed / n, refused / n), "divide by the attacks alone, and by the live alone"),
             ((1 - expected[0], 1 - expected[1]), "these are shares of right decisions, not errors"),
             (expected[::-1], "FAR comes first, then FRR"),
             ((missed, refused), "these are counts; rates are shares"),
+            (above, f"{equal}>=, not >"),
+            ((above[0], expected[1]), f"{equal}>=, not >, for the attacks, too"),
+            ((expected[0], above[1]), f"{equal}live faces are rejected with <, not <="),
         ]
         other = "FAR: accepted attacks / attacks; FRR: rejected live / live"
         need_values(given, rates, np.array(expected), mistakes, other)

@@ -50,6 +50,8 @@ def check_freeze(fn: Callable) -> int:
     frozen = call(fn, given, module, in_place=True)
     if not isinstance(frozen, nn.Module):
         fail(given, say(frozen), "the module", "return the extractor")
+    if set(frozen.state_dict()) != set(before):
+        fail(given, say(frozen), "the module that was given", "return the extractor itself")
     learning = [name for name, p in frozen.named_parameters() if p.requires_grad]
     if learning:
         cause = "requires_grad_(False) was not called on it"

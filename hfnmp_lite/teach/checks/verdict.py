@@ -66,6 +66,10 @@ def checker(cases: Callable[[Callable], int]) -> Callable[[Any], Verdict]:
             count = cases(fn)
         except Wrong as wrong:
             return Verdict(name, False, str(wrong))
+        except Exception as error:  # a check never raises, whatever it was handed
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            cause = "it returned something that this check cannot read; compare with the docstring"
+            return Verdict(name, False, f"{cause} ({said})")
         return Verdict(name, True, f"all {count} cases are right")
 
     return check
@@ -100,6 +104,8 @@ def _where(error: Exception, fn: Callable) -> str:
     text = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
     cell = getattr(getattr(fn, "__code__", None), "co_filename", None)
     theirs = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == cell]
+    if not theirs and not isinstance(error, TypeError):
+        return text
     if not theirs:
         return f"{text}. Likely cause: it does not take the arguments that the task names"
     line = f": `{theirs[-1].line}`" if theirs[-1].line else ""
@@ -122,9 +128,16 @@ def _array(value: Any) -> np.ndarray:
 def numbers(given: str, result: Any) -> np.ndarray:
     """Turn what a student's function returned into an array of numbers, or say that it is none."""
     try:
-        return _array(result).astype(np.float64)
-    except Exception:  # lists of uneven lengths, text, None among numbers, ...
-        raise Wrong(f"for {given} it returned {say(result)}, which is not all numbers") from None
+        array = _array(result)
+        read = array.astype(np.float64) if array.dtype.kind != "c" else None
+    except Exception:  # lists of uneven lengths, words among numbers, ...
+        array, read = np.empty(0, "U"), None
+    if array.dtype.kind == "c":
+        raise Wrong(f"for {given} it returned {say(result)}, not real: np.abs gives the modulus")
+    # NumPy reads digits in text, and None as NaN
+    if array.dtype.kind in "US" or any(value is None for value in array.ravel().tolist()):
+        raise Wrong(f"for {given} it returned {say(result)}, which is not all numbers of one shape")
+    return read
 
 
 def say(value: Any) -> str:
