@@ -28,6 +28,7 @@ from nbformat.v4 import new_code_cell
 from PIL import Image
 
 from hfnmp_lite.data import samples
+from hfnmp_lite.files import InputError
 from hfnmp_lite.teach import classroom, figures, widgets
 
 ROOT = samples.notebooks_root()
@@ -178,21 +179,35 @@ def test_solutions_pass_their_checks(code):
 
 
 MOVE_EVERY_CONTROL = """
-moved = 0
+import datetime as _datetime
+import io as _io
+import time as _time
+from PIL import Image as _Image
+_file = _io.BytesIO()
+_Image.effect_noise((64, 64), 60).save(_file, "PNG")
+_given = {"name": "own.png", "type": "image/png", "content": memoryview(_file.getvalue())}
+_given |= {"size": len(_file.getvalue()), "last_modified": _datetime.datetime.now()}
+moved, slowest = 0, 0.0
 for explorer in [v for v in list(globals().values()) if isinstance(v, widgets.Explorer)]:
     for control in explorer.controls.values():
-        if hasattr(control, "options"):
+        if isinstance(control, widgets.ipywidgets.FileUpload):
+            values = [(_given,)]
+        elif hasattr(control, "options"):
             values = [getattr(option, "value", option) for option in control.options]
         else:
             values = [control.min, control.max]
         for value in values:
             picture, said = explorer.picture, explorer.alt
             if value != control.value:
+                start = _time.thread_time()
                 control.value = value
+                if not explorer._waiting:  # else it says that it is at work
+                    slowest = max(slowest, _time.thread_time() - start)
+                assert explorer.error is None, repr(explorer.error)
                 assert explorer.picture != picture, (control.description, value)
                 assert explorer.alt != said, (control.description, value)
                 moved += 1
-print(moved, "moves")
+print(moved, "moves, the slowest", slowest)
 """
 
 
@@ -270,6 +285,41 @@ def test_an_explorer_follows_its_controls():
         seen.add(explorer.picture)
     assert len(seen) == 3
     assert len(repr(explorer)) < 500  # not the picture in base64
+
+
+def test_an_error_in_answer_to_a_control_is_shown_and_goes():
+    def draw(number):
+        if number == "2":
+            raise InputError("2 is given; <b>expected</b> 1 or 3")
+        return widgets.decisions({"live": np.ones(2), "print": np.zeros(2)}, 1 / (int(number) - 3))
+
+    explorer = widgets.Explorer(draw, "at work", number=widgets.choice("number", "123"))
+    good, alt = explorer.picture, explorer.alt
+    explorer.controls["number"].value = "2"
+    assert 'role="alert"' in explorer.picture
+    assert "2 is given; &lt;b&gt;expected&lt;/b&gt; 1 or 3" in explorer.picture
+    assert "Traceback" not in explorer.picture  # what was given is at fault, not the code
+    assert isinstance(explorer.error, InputError)
+    explorer.controls["number"].value = "3"
+    assert "ZeroDivisionError" in explorer.alt
+    assert "1 / (int(number) - 3)" in explorer.picture  # the line that went wrong
+    explorer.controls["number"].value = "1"
+    assert (explorer.picture, explorer.alt, explorer.error) == (good, alt, None)
+    with pytest.raises(ZeroDivisionError):  # a cell shows what is raised in it
+        widgets.Explorer(draw, number=widgets.choice("number", "3"))
+
+
+def test_an_explorer_says_that_it_is_at_work():
+    shown = []
+
+    def draw(number):
+        shown.append(explorer.picture if number == "2" else "")
+        return widgets.decisions({"live": np.ones(2), "print": np.zeros(2)}, float(number) / 4)
+
+    explorer = widgets.Explorer(draw, "at <work>", number=widgets.choice("number", "12"))
+    explorer.controls["number"].value = "2"
+    assert "at &lt;work&gt;" in shown[1]
+    assert "<img" in explorer.picture
 
 
 def test_a_picture_without_alternative_text_is_refused():

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import gc
 import html
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import ipywidgets
 import numpy as np
 from IPython.display import Image
 
+from hfnmp_lite.files import InputError
 from hfnmp_lite.teach.figures import PALETTE, SIZE, colour, png
 
 if TYPE_CHECKING:
@@ -45,10 +47,15 @@ def still(figure: Figure, alt: str) -> Image:
 class Explorer(ipywidgets.VBox):
     """Controls above a picture that follows them.
 
+    An exception in `draw` appears where the picture was, and goes with the next good setting; only
+    the first picture, which a cell waits for, raises it.
+
     Parameters
     ----------
     draw : callable
         Takes the controls' values by name; returns (Figure, alternative text).
+    waiting : str
+        What to say while `draw` works, if that takes more than a moment.
     **controls : ipywidgets.Widget
         With a `value`; the keyword is the name that `draw` knows it by.
 
@@ -57,22 +64,28 @@ class Explorer(ipywidgets.VBox):
     controls : dict
         The controls by name; set `explorer.controls["threshold"].value` to move one from Python.
     alt : str
-        The alternative text of the picture that is shown.
+        The alternative text of the picture that is shown, or what went wrong.
+    error : Exception or None
+        What the last `draw` raised.
     """
 
     def __init__(
-        self, draw: Callable[..., tuple[Figure, str]], **controls: ipywidgets.Widget
+        self,
+        draw: Callable[..., tuple[Figure, str]],
+        waiting: str = "",
+        **controls: ipywidgets.Widget,
     ) -> None:
-        self._draw, self.controls, self.alt = draw, controls, ""
+        self._draw, self._waiting, self.controls, self.alt = draw, waiting, controls, ""
+        self.error: Exception | None = None
         self._picture = ipywidgets.HTML()
         super().__init__([*controls.values(), self._picture])
         for control in controls.values():
             control.observe(self._follow, names="value")
-        self._follow(None)
+        self._draw_now()
 
     @property
     def picture(self) -> str:
-        """The picture that is shown, as HTML: an `img` with its `alt`."""
+        """What is shown, as HTML: an `img` with its `alt`, or a message."""
         return self._picture.value
 
     def __repr__(self) -> str:
@@ -82,8 +95,14 @@ class Explorer(ipywidgets.VBox):
         # With torch's many objects a full garbage collection takes longer than the picture: later.
         collecting = gc.isenabled()
         gc.disable()
+        if self._waiting:
+            self._picture.value = f'<p role="status">{html.escape(self._waiting)}</p>'
         try:
             self._draw_now()
+            self.error = None
+        except Exception as error:  # nobody sees what is raised in answer to a control
+            self.error = error
+            self._show_error(error)
         finally:
             if collecting:
                 gc.enable()
@@ -98,6 +117,17 @@ class Explorer(ipywidgets.VBox):
             f'width="{_width(figure)}">'
         )
         self.alt = alt
+
+    def _show_error(self, error: Exception) -> None:
+        self.alt = f"no picture: {type(error).__name__}: {error}"
+        said = str(error)
+        if not isinstance(error, InputError):  # not what was given: where the code went wrong
+            said = "".join(traceback.format_exception(error, limit=-3))
+        style = "border-left: 4px solid #c62828; padding: 0.2em 0.8em; white-space: pre-wrap"
+        self._picture.value = (
+            f'<div role="alert" style="{style}"><b>No picture for this setting.</b>\n'
+            f"{html.escape(said)}</div>"
+        )
 
 
 def gallery(
@@ -234,6 +264,13 @@ def menu(label: str, options: Sequence[str]) -> ipywidgets.Dropdown:
     """Return a menu, for more options than buttons have room; the first is chosen."""
     return ipywidgets.Dropdown(
         options=list(options), description=label, style={"description_width": "initial"}
+    )
+
+
+def upload(label: str) -> ipywidgets.FileUpload:
+    """Return a button that takes one picture; its value is () or one dict with name and content."""
+    return ipywidgets.FileUpload(
+        accept="image/*", multiple=False, description=label, layout={"width": "auto"}
     )
 
 
