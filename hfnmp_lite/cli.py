@@ -111,14 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     bench.add_argument("--quick", action="store_true", help="few rounds, the small network alone")
 
-    explain = add("explain", _explain, "draw where the decisions come from, and say it in numbers")
-    explain.add_argument("checkpoint", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
-    explain.add_argument(
-        "images", type=Path, nargs="*", metavar="IMAGE", help="default: a tour of the samples"
-    )
-    explain.add_argument("--against", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
-    explain.add_argument("--out", type=Path, default=Path("runs/explain"), metavar="DIR")
-    explain.add_argument("--no-crop", action="store_true", help="explain whole images")
+    _add_explain(add("explain", _explain, "draw where decisions come from, and say it in numbers"))
 
     add("doctor", _doctor, "say what this machine has and whether everything works")
     return parser
@@ -181,6 +174,24 @@ def _add_ablate(ablate: argparse.ArgumentParser) -> None:
         "--manifest", type=Path, metavar="FILE", help="default: the shipped samples"
     )
     ablate.add_argument("--report", action="store_true", help="run nothing: compare what is there")
+
+
+def _add_explain(explain: argparse.ArgumentParser) -> None:
+    explain.add_argument("checkpoint", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
+    explain.add_argument(
+        "images",
+        type=Path,
+        nargs="*",
+        metavar="IMAGE",
+        help="default: the run's own data, where real; else a tour of the samples",
+    )
+    explain.add_argument("--manifest", type=Path, metavar="FILE", help="draw presentations of it")
+    explain.add_argument("--domain", help="draw from this one instead of the run's target")
+    explain.add_argument("--each", type=int, default=2, metavar="N", help="of live, of each attack")
+    explain.add_argument("--against", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
+    explain.add_argument("--out", type=Path, default=Path("runs/explain"), metavar="DIR")
+    explain.add_argument("--no-crop", action="store_true", help="explain whole images")
+    explain.add_argument("--show-faces", action="store_true", help="of real people, on the sheets")
 
 
 def _names(text: str) -> list[str]:
@@ -374,13 +385,23 @@ def _explain(given: argparse.Namespace) -> int:
     for path in (given.checkpoint, given.against):
         if path is not None and not path.exists():
             raise InputError(f"{path}: no such file; give a checkpoint or a finished run")
+    if given.images and (given.manifest is not None or given.domain is not None):
+        raise InputError("give IMAGE files, or --manifest with --domain; not both")
     problems = [f"{p}: no such file; give an image" for p in given.images if not p.is_file()]
     images = [path for path in given.images if path.is_file()]
     if given.images and not images:
         raise InputError("; ".join(problems))
-    from hfnmp_lite.teach.explanations import explain
+    from hfnmp_lite.teach.explanations import Wanted, explain
 
-    said, more = explain(given.checkpoint, given.against, images, given.out, not given.no_crop)
+    wanted = Wanted(
+        images,
+        not given.no_crop,
+        given.manifest,
+        given.domain,
+        given.each,
+        given.show_faces,
+    )
+    said, more = explain(given.checkpoint, given.against, wanted, given.out)
     for line in said:
         print(line)
     for problem in (*problems, *more):

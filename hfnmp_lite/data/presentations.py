@@ -213,6 +213,14 @@ def write_manifest(
     write_whole(path, text.getvalue())
 
 
+def is_simulated(path: str | Path) -> bool:
+    """Whether a manifest is the simulator's: only there does every row say what was drawn."""
+    try:
+        return all("draw" in (row.get("parameters") or "") for _, row in read_rows(path))
+    except InputError:
+        return False
+
+
 def missing_frames(presentations: Iterable[Presentation]) -> list[Path]:
     """Return the frames that are not there, so that a job can say so before it starts."""
     return [frame for p in presentations for frame in p.frames if not is_there(frame)]

@@ -23,7 +23,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hfnmp_lite.config import PRESETS, Machine, RunConfig, make_config
-from hfnmp_lite.data.presentations import Presentation
+from hfnmp_lite.data.lists import describe
+from hfnmp_lite.data.presentations import Presentation, is_simulated, read_manifest
 from hfnmp_lite.data.protocols import Protocol, leave_one_out
 from hfnmp_lite.data.samples import root
 from hfnmp_lite.data.workers import default_count, pool
@@ -31,6 +32,7 @@ from hfnmp_lite.experiments.run import SHIPPED, judge, load_data
 from hfnmp_lite.files import InputError, exclusive, write_whole
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 
+SIMULATED = "simulated"  # what `data_identity` says of the simulator's data beside the shipped
 FACTORS = ("pattern", "order", "stages", "fusion", "loss", "inner_steps")
 KEY = (*FACTORS, "target", "seed")
 JUDGED = (
@@ -334,10 +336,15 @@ def tally(scored: Iterable[object], threshold: float) -> dict[str, list[int]]:
 
 
 def data_identity(manifest: str | Path | None) -> dict[str, str]:
-    """Name the data and fix their content by the manifest's checksum."""
+    """Name the data, with the lists of licensed sets, and fix their content by a checksum."""
     path = root() / "manifest.csv" if manifest is None else Path(manifest)
+    name = SHIPPED
+    if manifest is not None:
+        kept = describe(read_manifest(path))
+        parts = [SIMULATED] * is_simulated(path) + [f"{d}: {text}" for d, text in kept.items()]
+        name = str(manifest) + "".join(f"; {part}" for part in parts)
     return {
-        "data": SHIPPED if manifest is None else str(manifest),
+        "data": name,
         "data_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
 

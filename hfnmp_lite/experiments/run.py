@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -240,21 +240,34 @@ def evaluate(
     if manifest is None and stored["data"] != SHIPPED:
         manifest = stored["data"]
     data = load_data(manifest)
-    wanted, known = domain or config.target, sorted({p.domain for p in data})
-    if wanted not in known:
-        raise InputError(
-            f"the data hold no domain '{wanted}'{'' if domain else f', the target of {folder}'}; "
-            f"they hold {', '.join(known)}: choose one with --domain"
-        )
+    wanted = choose_domain(domain, config.target, {p.domain for p in data}, folder)
     if wanted in config.sources:
         raise InputError(f"{folder}: learned from '{wanted}', so it cannot be judged there")
     target = [p for p in data if p.domain == wanted]
     scored = score_presentations(detector, target, config.size, progress=True)
     return {
         "target": wanted,
+        "protocol": name_of(config.sources, wanted),
         "lists": describe_lists(target),
         **judge(scored, detector.threshold),
     }
+
+
+def choose_domain(asked: str | None, target: str, known: Iterable[str], run: Path) -> str:
+    """Return the domain that is asked for, else the run's target.
+
+    Raises
+    ------
+    InputError
+        The data do not hold it.
+    """
+    wanted = asked or target
+    if wanted not in known:
+        raise InputError(
+            f"the data hold no domain '{wanted}'{'' if asked else f', the target of {run}'}; "
+            f"they hold {', '.join(sorted(known))}: choose one with --domain"
+        )
+    return wanted
 
 
 def stored_data(folder: Path) -> list[Presentation]:

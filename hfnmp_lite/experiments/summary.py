@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hfnmp_lite.evaluate.intervals import LEVEL
-from hfnmp_lite.experiments.ablation import read_rows
+from hfnmp_lite.experiments.ablation import SIMULATED, read_rows
 from hfnmp_lite.experiments.paired import (
     ALONE,
     BOTH,
@@ -24,6 +24,7 @@ from hfnmp_lite.experiments.paired import (
     gain,
     tabulate,
 )
+from hfnmp_lite.experiments.run import SHIPPED
 from hfnmp_lite.files import InputError
 
 BASELINES = ("lbp", "rgb", "identity", "random")
@@ -183,9 +184,12 @@ def summarise_file(path: Path) -> dict[str, object]:
 def render(summary: Mapping[str, object]) -> str:
     """Lay a summary out for reading on a terminal."""
     targets = summary["targets"]
+    data = summary["rows"]["data"]
+    simulated = all(d == SHIPPED or d.endswith(f"; {SIMULATED}") for d in data)
     lines = [
-        "Simulated data. HTER in %, at the threshold from the sources; oracle: at the target's own "
-        "best threshold, which flatters.",
+        *(["Simulated data."] if simulated else [f"Data: {d}." for d in data]),
+        "HTER in %, at the threshold from the sources; oracle: at the target's own best threshold, "
+        "which flatters.",
         "",
         f"{'arm':28}{'HTER':>6}{'oracle':>8}{'AUC':>7} "
         + "".join(f"{t:>10}" for t in targets)

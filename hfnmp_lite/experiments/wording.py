@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 def in_words(summary: Mapping[str, object]) -> str:
     """Return the figures of a run, as `run.run` or `run.evaluate` gives them, for reading."""
+    protocol = f" (protocol {summary['protocol']})" if summary["protocol"] else ""
     lines = [
-        f"target {summary['target']}: {summary['n_presentations']} of {summary['n_listed']} "
-        "presentations scored",
+        f"target {summary['target']}{protocol}: {summary['n_presentations']} of "
+        f"{summary['n_listed']} presentations scored",
         *(f"  {domain}: {text}" for domain, text in summary["lists"].items()),
     ]
     ranking = [

@@ -33,7 +33,9 @@ COLUMNS = {
 CLIPPED = 99.0  # per cent of a column's values that its scale holds
 
 
-def sheet(picture: Picture, explained: Sequence[Explained]) -> tuple[Figure, str]:
+def sheet(
+    picture: Picture, explained: Sequence[Explained], title: str = "image", note: str = ""
+) -> tuple[Figure, str]:
     """Draw one picture: what is there above, what each network makes of it below.
 
     Parameters
@@ -41,6 +43,8 @@ def sheet(picture: Picture, explained: Sequence[Explained]) -> tuple[Figure, str
     picture : Picture
     explained : sequence of Explained
         One row each.
+    title, note : str
+        Over the picture, and beside it where there is room.
 
     Returns
     -------
@@ -53,7 +57,11 @@ def sheet(picture: Picture, explained: Sequence[Explained]) -> tuple[Figure, str
     figure = _figure(2.05 * width, 2.3 * (1 + len(explained)) + 0.75)
     heights = [1] * (1 + len(explained)) + [0.07]
     grid = figure.subplots(len(heights), width, squeeze=False, height_ratios=heights)
-    _what_is_there(grid[0], picture, explained)
+    _what_is_there(grid[0], picture, explained, title)
+    if note:
+        beside = grid[0][1]
+        place = {"transform": beside.transAxes, "in_layout": False}  # it may be wider than a cell
+        beside.text(0, 1, note, fontsize=SIZE - 1, va="top", **place)
     drawn = [
         {k: cells(v, COLUMNS[k][1] == PIXELWISE) for k, v in one.maps.items() if k in COLUMNS}
         for one in explained
@@ -72,9 +80,11 @@ def sheet(picture: Picture, explained: Sequence[Explained]) -> tuple[Figure, str
     return figure, _alt(picture, explained)
 
 
-def _what_is_there(row: Sequence[Axes], picture: Picture, explained: Sequence[Explained]) -> None:
+def _what_is_there(
+    row: Sequence[Axes], picture: Picture, explained: Sequence[Explained], title: str
+) -> None:
     """Image, each network's pattern, and the true cues, largest first, as far as there is room."""
-    shown: list[tuple[str, np.ndarray, bool]] = [("image", picture.image, False)]
+    shown: list[tuple[str, np.ndarray, bool]] = [(title, picture.image, False)]
     for one in explained:
         if one.pattern is not None:
             name = {"mp": "meta pattern", "lbp": "LBP"}.get(one.pattern_name, one.pattern_name)
@@ -147,8 +157,10 @@ def _signed(axes: Axes, values: np.ndarray | None, image: np.ndarray, limit: flo
     axes.set(xticks=[], yticks=[])
     step = image.shape[0] / values.shape[0]
     for sign, mark in ((1, "+"), (-1, "−")):
-        row, column = np.unravel_index(np.argmax(sign * values), values.shape)
-        if sign * values[row, column] > 0.1 * limit:
+        strongest = np.max(sign * values)
+        if strongest > 0.1 * limit:
+            # the middle of the cells that are strongest, where several are equal
+            row, column = np.argwhere(sign * values == strongest).mean(0)
             _mark(axes, (column + 0.5) * step, (row + 0.5) * step, mark)
 
 

@@ -6,48 +6,90 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
+from hfnmp_lite.data.lists import describe
+from hfnmp_lite.data.presentations import is_simulated, read_manifest
+from hfnmp_lite.data.samples import root
+from hfnmp_lite.experiments.run import SHIPPED, choose_domain, read_metrics
+from hfnmp_lite.explain import drawn
 from hfnmp_lite.explain.tour import Picture, explain_picture, from_file, numbers, tour
 from hfnmp_lite.files import InputError, fresh_folder, write_whole
 from hfnmp_lite.model.checkpoint import load_checkpoint
 from hfnmp_lite.model.detector import Detector
 from hfnmp_lite.provenance import provenance
 from hfnmp_lite.simulate.domains import DOMAINS
+from hfnmp_lite.teach import veil
 from hfnmp_lite.teach.attribution_figures import sheet
 from hfnmp_lite.teach.figures import png
 
 NUMBERS = "numbers.json"
 
 
-def explain(
-    checkpoint: Path, against: Path | None, images: Sequence[Path], out: Path, crop: bool = True
-) -> tuple[list[str], list[str]]:
-    """Explain image files, or a tour of the samples where none are given, into the folder `out`.
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be explained.
 
-    The tour shows the unseen domain and one known one.
+    Attributes
+    ----------
+    images : sequence of Path
+        Image files; where there are none, and no manifest, a run's own data, if it has any, or a
+        tour of the samples: the unseen domain and one known one.
+    crop : bool
+        Whether to look for a face in an image file and cut it out.
+    manifest : Path or None
+        Frames of real data, drawn by `explain.drawn.RULE`.
+    domain : str or None
+        Which of the manifest's; by default the run's target.
+    each : int
+        How many presentations of live and of each attack type.
+    show_faces : bool
+        Whether sheets show the faces of real people; simulated ones they always show.
+    """
+
+    images: Sequence[Path] = ()
+    crop: bool = True
+    manifest: Path | None = None
+    domain: str | None = None
+    each: int = 2
+    show_faces: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """The pictures, whether they are simulated, what is to be told of all, what went wrong."""
+
+    pictures: Sequence[Picture]
+    simulated: bool
+    about: dict[str, object] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def explain(
+    checkpoint: Path, against: Path | None, wanted: Wanted, out: Path
+) -> tuple[list[str], list[str]]:
+    """Explain what is wanted, into the folder `out`, which appears whole.
 
     Parameters
     ----------
     checkpoint, against : path
         Checkpoints or run directories; the second, if any, is drawn below the first on each sheet.
-    crop : bool
-        Whether to look for a face and cut it out.
 
     Returns
     -------
     said : list of str
-        A line for each picture.
+        What was drawn, of real data, and a line for each picture.
     problems : list of str
         What could not be explained, and why; a line each.
 
     Raises
     ------
     InputError
-        A checkpoint cannot be used, no image can, or `out` holds something else.
+        A checkpoint cannot be used, no picture can, or `out` holds something else.
     """
     _check_free(out)
     detectors = {named(path): load_checkpoint(path) for path in (checkpoint, against) if path}
@@ -62,22 +104,20 @@ def explain(
             f"the networks see images of {' and '.join(map(str, sorted(sizes)))} pixels; a sheet "
             "compares networks of one size"
         )
-    problems = [
+    (size,) = sizes
+    found = _found(checkpoint, detectors, wanted, size)
+    single = [
         f"{name}: has one stream and no pattern; it is explained of the image alone"
         for name, detector in detectors.items()
         if detector.extractor is None
     ]
-    (size,) = sizes
-    if images:
-        pictures, refused = _from_files(images, size, crop)
-        if not pictures:
-            raise InputError("; ".join(refused))
-        problems += refused
-    else:
-        pictures = list(tour(_places(next(iter(detectors.values()))), size))
-    command = shlex.join(["hfnmp", *sys.argv[1:]])
-    bar = tqdm(pictures, desc="explaining", unit="picture", leave=False)
-    return write_sheets(detectors, bar, out, command), problems
+    hidden = not (found.simulated or wanted.show_faces)
+    said = [f"{k}: {found.about[k]}" for k in ("drawn", "known") if k in found.about]
+    said += [f"{domain}: {text}" for domain, text in found.about.get("lists", {}).items()]
+    said += _write_sheets(detectors, found, out, hidden)
+    if hidden:
+        said.append("faces are left out, and maps are drawn in 8 x 8 cells; see --show-faces")
+    return said, single + found.problems
 
 
 def named(path: Path) -> str:
@@ -85,14 +125,62 @@ def named(path: Path) -> str:
     return path.resolve().name.removesuffix(".safetensors")
 
 
-def _from_files(images: Sequence[Path], size: int, crop: bool) -> tuple[list[Picture], list[str]]:
+def _found(checkpoint: Path, detectors: Mapping[str, Detector], wanted: Wanted, size: int) -> Found:
+    if wanted.images:
+        return _of_files(wanted, size)
+    manifest = wanted.manifest or _own_data(checkpoint)
+    if manifest is not None:
+        return _of_manifest(manifest, checkpoint, detectors, wanted, size)
+    if wanted.domain is not None:
+        raise InputError("--domain names one of a manifest's; give --manifest FILE, too")
+    return Found(list(tour(_places(next(iter(detectors.values()))), size)), simulated=True)
+
+
+def _own_data(checkpoint: Path) -> Path | None:
+    """The manifest of a run that did not learn from the shipped samples."""
+    if not (checkpoint / "metrics.json").is_file():
+        return None
+    data = str(read_metrics(checkpoint).get("data", SHIPPED))
+    return None if data == SHIPPED else Path(data)
+
+
+def _of_files(wanted: Wanted, size: int) -> Found:
     pictures, refused = [], []
-    for path in images:
+    for path in wanted.images:
         try:
-            pictures.append(from_file(path, size, crop))
+            pictures.append(from_file(path, size, wanted.crop))
         except InputError as error:
             refused.append(str(error))
-    return pictures, refused
+    if not pictures:
+        raise InputError("; ".join(refused))
+    ours = root().resolve()
+    simulated = all(path.resolve().is_relative_to(ours) for path in wanted.images)
+    return Found(pictures, simulated, problems=refused)
+
+
+def _of_manifest(
+    manifest: Path,
+    checkpoint: Path,
+    detectors: Mapping[str, Detector],
+    wanted: Wanted,
+    size: int,
+) -> Found:
+    presentations = read_manifest(manifest)
+    first = next(iter(detectors.values()))
+    known = {p.domain for p in presentations}
+    domain = choose_domain(wanted.domain, str(first.config.get("target")), known, checkpoint)
+    pictures, problems = drawn.draw(presentations, domain, wanted.each, size)
+    here = [p for p in presentations if p.domain == domain]
+    about: dict[str, object] = {
+        "data": str(manifest),
+        "drawn": drawn.RULE.format(each=wanted.each, domain=domain),
+        "lists": describe(here),
+        "without_frames": sum(not p.frames for p in here),
+    }
+    learned = [n for n, d in detectors.items() if domain in d.config.get("sources", ())]
+    if learned:
+        about["known"] = f"'{domain}', {' and '.join(learned)} learned from it"
+    return Found(pictures, is_simulated(manifest), about, problems)
 
 
 def _places(detector: Detector) -> list[str]:
@@ -109,34 +197,29 @@ def _check_free(out: Path) -> None:
         )
 
 
-def write_sheets(
-    detectors: Mapping[str, Detector], pictures: Iterable[Picture], out: Path, command: str
+def _write_sheets(
+    detectors: Mapping[str, Detector], found: Found, out: Path, hidden: bool
 ) -> list[str]:
-    """Write a sheet (PNG) for each picture, and numbers.json; the folder appears whole.
-
-    Returns
-    -------
-    list of str
-        A line for each picture.
-
-    Raises
-    ------
-    InputError
-        `out` holds something that this function did not make.
-    """
-    _check_free(out)
-    said, found = [], []
+    """Write a sheet (PNG) for each picture, and numbers.json; return a line for each picture."""
+    said, told = [], []
+    bar = tqdm(found.pictures, desc="explaining", unit="picture", leave=False)
     with fresh_folder(out) as folder:
-        for place, picture in enumerate(pictures):
+        for place, picture in enumerate(bar):
             explained = [explain_picture(d, picture, name) for name, d in detectors.items()]
-            figure, alt = sheet(picture, explained)
-            file = f"{place:02d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', picture.name)[:60]}.png"
+            if hidden:
+                figure, alt = sheet(
+                    *veil.veiled(picture, explained), veil.TITLE, veil.note(picture)
+                )
+            else:
+                figure, alt = sheet(picture, explained)
+            file = f"{place:02d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', picture.name)[-60:]}.png"
             write_whole(folder / file, png(figure))
-            found.append({"figure": file, "alt": alt, **numbers(picture, explained)})
-            told = ", ".join(
+            told.append({"figure": file, "alt": alt, **numbers(picture, explained)})
+            verdicts = ", ".join(
                 f"{one.network} {one.score:.3f} {one.verdict or ''}".rstrip() for one in explained
             )
-            said.append(f"{file}: {told}")
-        about = {"command": command, "pictures": found, **provenance()}
+            said.append(f"{file}: {verdicts}")
+        command = shlex.join(["hfnmp", *sys.argv[1:]])
+        about = {"command": command, **found.about, "pictures": told, **provenance()}
         write_whole(folder / NUMBERS, json.dumps(about, indent=1, allow_nan=False) + "\n")
     return said

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfnmp_lite.data.presentations import Presentation
+from hfnmp_lite.data.presentations import Presentation, is_simulated
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.evaluate.scoring import COLUMNS, Scored, as_arrays
 from hfnmp_lite.experiments.run import SHIPPED, read_metrics
@@ -38,15 +38,9 @@ class Run:
 
     @property
     def simulated(self) -> bool:
-        """Whether the data are those of the simulator: only its manifests say what was drawn."""
+        """Whether the data are those of the simulator."""
         data = self.stored.get("data")
-        if data == SHIPPED:
-            return True
-        try:
-            with open(str(data), newline="", encoding="utf-8") as file:
-                return all("draw" in (row.get("parameters") or "") for row in csv.DictReader(file))
-        except (OSError, ValueError, csv.Error):
-            return False
+        return data == SHIPPED or is_simulated(str(data))
 
 
 def read_run(folder: Path, presentations: Sequence[Presentation], detector: Detector) -> Run:

@@ -132,10 +132,18 @@ def _caveat(run: Run) -> Markup:
     else:
         said = [
             tag("strong", "Read with care. "),
-            f"The figures hold for exactly this list of presentations ({run.stored.get('data')}). "
+            f"The figures hold for exactly this list of presentations: {_list(run)}. "
             "Lists that share a data set's name differ: name yours when you compare.",
         ]
     return tag("aside", paragraph(*said), class_="caveat", role="note", aria_label="Caveat")
+
+
+def _list(run: Run) -> str:
+    """The manifest, and which list of a licensed set it holds."""
+    lists = run.stored.get("lists") or {}
+    protocol = run.stored.get("protocol")
+    parts = [str(run.stored.get("data")), *([f"protocol {protocol}"] if protocol else [])]
+    return "; ".join([*parts, *(f"{domain}: {text}" for domain, text in lists.items())])
 
 
 def _answer(run: Run) -> Markup:
