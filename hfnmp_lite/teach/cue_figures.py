@@ -110,7 +110,7 @@ def bench(
     image = layers.capture(fine, glare, bands, bezel, gamut)
     levels = image.astype(np.float32)
     coloured = levels[..., 0] - levels[..., 1]
-    side, gap, head, foot = 256, 16, 30, 24  # pixels
+    side, gap, head, foot = 256, 16, 30, 50  # pixels
     width, height = 3 * side + 4 * gap, head + side + foot
     figure = Figure(figsize=(width / DPI, height / DPI))
     kind = layers.take.attack_type
@@ -125,7 +125,7 @@ def bench(
         axes.imshow(picture, interpolation="nearest", aspect="auto", **limits)
         axes.set_axis_off()
     _draw_spectrum(panels[2], coloured, moire_at(layers.take, layers.size))
-    titles = (f"{kind} before the camera", "red minus green", "its spectrum")
+    titles = (f"{kind}, {layers.take.domain}", "red minus green", "its spectrum")
     for axes, title in zip(panels, titles, strict=True):
         axes.set_title(title, fontsize=SIZE, pad=5)
     change = np.abs(levels - layers.bare).max(2)
@@ -151,7 +151,8 @@ def _draw_spectrum(axes: Axes, grey: np.ndarray, at: np.ndarray) -> None:
     x, y = np.where(at[:, 1:] < 0, -at, at).T
     axes.plot(x, y, "o", markerfacecolor="none", markeredgecolor="#56B4E9", markersize=6)
     axes.set(xlim=(-0.25, 0.25), ylim=(0.25, -0.25), yticks=[])
-    axes.set_xticks([-0.25, 0, 0.25], ["−¼", "0", "¼"], fontsize=SIZE - 2)
+    axes.set_xticks([-0.25, 0, 0.25], ["−¼", "0", "¼"], fontsize=SIZE - 1)
+    axes.set_xlabel("cycles per pixel", fontsize=SIZE - 1, labelpad=0)
     axes.tick_params(pad=1)
 
 
@@ -218,6 +219,7 @@ def beats(pitches: Sequence[float], pixels: int = 60) -> tuple[Figure, str]:
         title = f"pitch {pitch:.2f} pixels: {frequency:.3f} cycles a pixel become {abs(slow):.3f}"
         axes.set_title(f"{title}, a stripe every {period:.0f} pixels", loc="left", fontsize=SIZE)
         axes.set(yticks=[], xlim=(-0.5, pixels + 0.5), ylim=(-1.25, 1.25))
+        axes.set_ylabel("light", fontsize=SIZE)
         said.append(f"pitch {pitch:.2f} gives a stripe every {period:.0f} pixels")
     panels[-1].set_xlabel("place on the sensor (pixels)", fontsize=SIZE)
     alt = "A fine grey wave, black dots where pixels sample it, and the slow wave through the dots"
@@ -316,7 +318,7 @@ def shifts(values: Mapping[str, Mapping[str, np.ndarray]], label: str) -> tuple[
             height = row + 0.26 * (place - (len(kinds) - 1) / 2)
             spread = height + np.linspace(-0.09, 0.09, 7)[np.arange(len(given)) % 7]
             shade, mark = colour(kind, list(kinds)), MARKS[kind]
-            axes.scatter(given, spread, s=12, color=shade, marker=mark, alpha=0.35, linewidth=0)
+            axes.scatter(given, spread, s=18, color=shade, marker=mark, alpha=0.5, linewidth=0)
             name = kind if row == 0 else None
             style = {"s": 130, "edgecolor": "black", "zorder": 3}
             axes.scatter(given.mean(), height, color=shade, marker=mark, label=name, **style)
