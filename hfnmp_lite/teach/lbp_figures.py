@@ -25,10 +25,6 @@ LOOKS = {
 }
 """Colour, line and mark of each domain."""
 
-INSET = 9
-"""Pixels on each side of the place that the bench shows enlarged."""
-
-
 # --- codes --------------------------------------------------------------------------------------
 
 
@@ -191,7 +187,7 @@ def handwriting(mean: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[Figure, s
         sizes = [np.abs(c).sum() for c in (*attacks.values(), camera)]
         words = ", ".join(f"{k} {s:.1f}" for k, s in zip((*attacks, "camera"), sizes, strict=True))
         said.append(f"{domain}: {words}")
-        for axes, y in ((above, "attack − live"), (below, "this camera − others")):
+        for axes, y in ((above, "attack − live\n(points)"), (below, "camera − others\n(points)")):
             _dress(axes, "", y if domain == next(iter(mean)) else "")
             axes.axhline(0, color="black", linewidth=0.8)
             axes.grid(axis="y", color="#E5E5E5")
@@ -305,11 +301,12 @@ def _largest(points: int, method: str) -> int:
 def _circle(axes: Axes, image: np.ndarray, points: int, radius: float) -> None:
     """Draw the neighbours of one pixel over the enlarged picture."""
     row, column = (side * 3 // 8 for side in image.shape[:2])  # about an eye
-    cut = image[row - INSET : row + INSET + 1, column - INSET : column + INSET + 1]
-    axes.imshow(cut, interpolation="nearest", extent=(-INSET - 0.5, INSET + 0.5) * 2)
+    reach = int(np.ceil(radius)) + 2  # pixels on each side: a small circle is to be seen, too
+    cut = image[row - reach : row + reach + 1, column - reach : column + reach + 1]
+    axes.imshow(cut, interpolation="nearest", extent=(-reach - 0.5, reach + 0.5) * 2)
     angles = 2 * np.pi * np.arange(points) / points
     x, y = radius * np.cos(angles), radius * np.sin(angles)
     axes.plot(x, y, "o", color="white", markeredgecolor="black", markersize=5)
     axes.plot(0, 0, "X", color=PALETTE["replay"], markeredgecolor="white", markersize=8)
     axes.set(xticks=[], yticks=[])
-    axes.set_title("neighbours", fontsize=SIZE - 1, pad=4)
+    axes.set_title(f"neighbours ({2 * reach + 1} pixels wide)", fontsize=SIZE - 1, pad=4)
