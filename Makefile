@@ -1,14 +1,19 @@
 # make demo   the main job: learn, judge, report        make test   every test
 # make lab    the course in JupyterLab                  make lint   format and lint
 #
+# For teachers: make student DIR=handout   the notebooks without solutions and outputs
+#               make course                run all notebooks, store outputs and costs (ONLY="03 07")
+#
 # Each does the set-up first: a .venv here, made once and again when pyproject.toml or
 # constraints.txt changes. PYTHON=python3.12 picks another interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 TARGET ?= webcam
+DIR ?= handout
+ONLY ?=
 
-.PHONY: demo test lab lint clean
+.PHONY: demo test lab student course lint clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -21,6 +26,12 @@ test: $(READY)
 
 lab: $(READY)
 	$(BIN)/hfnmp lab
+
+student: $(READY)
+	$(BIN)/python -m hfnmp_lite.teach.classroom "$(DIR)"
+
+course: $(READY)
+	$(BIN)/python -m hfnmp_lite.teach.course $(ONLY)
 
 lint: $(READY)
 	$(BIN)/ruff format --check hfnmp_lite tests notebooks

@@ -1,5 +1,7 @@
 """The classroom: student copies made from the solved notebooks, and JupyterLab to open them in.
 
+    python -m hfnmp_lite.teach.classroom DIR    # the copies alone: `make student DIR=...`
+
 There is one source, the solved notebooks. A student copy is the same file without what stands
 between `### BEGIN SOLUTION` and `### END SOLUTION` and without outputs; nothing that a student has
 under a name is ever overwritten.
@@ -7,10 +9,12 @@ under a name is ever overwritten.
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -46,7 +50,9 @@ class Copies:
             lines.append(f"your earlier work is in {self.saved}")
         if self.kept:
             names = ", ".join(path.name for path in self.kept)
-            lines.append(f"left as found: {names} (--reset NN starts one afresh, dated copy kept)")
+            lines.append(
+                f"left as found: {names} (hfnmp lab --reset NN starts one afresh, dated copy kept)"
+            )
         return "\n".join(lines)
 
 
@@ -65,15 +71,16 @@ def student_copy(solved: str | Path) -> str:
     """Return a solved notebook as its student copy, as JSON text.
 
     nbgrader's `ClearSolutions` puts `raise NotImplementedError()` in the place of each solution,
-    nbconvert's part in nbgrader, `ClearOutput`, drops outputs and execution counts; the marks for
-    our own tests go too. Cell ids stay.
+    nbconvert's part in nbgrader, `ClearOutput`, drops outputs and execution counts, `LockCells`
+    keeps graded cells from being deleted; the marks for our own tests go too. Cell ids stay.
     """
     _need_classroom()
     import nbformat
-    from nbgrader.preprocessors import ClearOutput, ClearSolutions
+    from nbgrader.preprocessors import ClearOutput, ClearSolutions, LockCells
 
     notebook = nbformat.read(solved, as_version=4)
     notebook, _ = ClearSolutions(enforce_metadata=False).preprocess(notebook, {})
+    notebook, _ = LockCells().preprocess(notebook, {})
     notebook, _ = ClearOutput().preprocess(notebook, {})
     for cell in notebook.cells:
         cell.source = cell.source.removeprefix(COMPARED + "\n")
@@ -100,7 +107,7 @@ def make_student_copies(folder: str | Path, reset: str | int | None = None) -> C
     _need_classroom()
     folder = Path(folder)
     solved = solved_notebooks()
-    afresh = None if reset is None else _number(reset, solved)
+    afresh = None if reset is None else number_of(reset, solved)
     if folder.resolve() == samples.notebooks_root().resolve():
         raise InputError(
             f"{folder}: holds the solved notebooks; expected a folder of your own, such as lab"
@@ -128,12 +135,19 @@ def make_student_copies(folder: str | Path, reset: str | int | None = None) -> C
     return Copies(tuple(written), tuple(kept), saved)
 
 
-def _number(reset: str | int, solved: dict[str, Path]) -> str:
-    number = str(reset).strip()
+def number_of(name: str | int, solved: dict[str, Path]) -> str:
+    """Return the number of a notebook, given as "03", "3", 3 or by its name.
+
+    Raises
+    ------
+    InputError
+        There is no such notebook.
+    """
+    number = str(name).strip()
     number = number.zfill(2) if number.isascii() and number.isdigit() else number[:2]
     if number not in solved:
         raise InputError(
-            f"notebook '{reset}' is unknown; expected a number out of {', '.join(solved)}"
+            f"notebook '{name}' is unknown; expected a number out of {', '.join(solved)}"
         )
     return number
 
@@ -221,3 +235,22 @@ def open_lab(folder: str | Path, browser: bool = True) -> int:
             return process.wait()
         except KeyboardInterrupt:  # JupyterLab got it too, and asks whether to shut down
             continue
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make student copies from the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="make student", description="Write the student copies of all notebooks."
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where notebooks are missing")
+    given = parser.parse_args(arguments)
+    try:
+        print(make_student_copies(given.folder))
+    except InputError as error:
+        print(f"make student: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -67,6 +67,8 @@ class Explorer(ipywidgets.VBox):
         The alternative text of the picture that is shown, or what went wrong.
     error : Exception or None
         What the last `draw` raised.
+    waiting : str
+        As given.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class Explorer(ipywidgets.VBox):
         waiting: str = "",
         **controls: ipywidgets.Widget,
     ) -> None:
-        self._draw, self._waiting, self.controls, self.alt = draw, waiting, controls, ""
+        self._draw, self.waiting, self.controls, self.alt = draw, waiting, controls, ""
         self.error: Exception | None = None
         self._picture = ipywidgets.HTML()
         super().__init__([*controls.values(), self._picture])
@@ -95,8 +97,8 @@ class Explorer(ipywidgets.VBox):
         # With torch's many objects a full garbage collection takes longer than the picture: later.
         collecting = gc.isenabled()
         gc.disable()
-        if self._waiting:
-            self._picture.value = f'<p role="status">{html.escape(self._waiting)}</p>'
+        if self.waiting:
+            self._picture.value = f'<p role="status">{html.escape(self.waiting)}</p>'
         try:
             self._draw_now()
             self.error = None
