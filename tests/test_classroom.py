@@ -15,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from hfnmp_lite.data import samples
 from hfnmp_lite.files import InputError
 from hfnmp_lite.teach import classroom
+from hfnmp_lite.teach.exercises import mark_for_grading
 
 EXERCISE = '''def double(x: int) -> int:
     """int -> int."""
@@ -156,12 +157,13 @@ def test_no_room_leaves_nothing_half_written(solved, tmp_path, monkeypatch):
     assert contents(folder) == {"00_start_here.ipynb": b"my work"}
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere"
-)
-def test_a_folder_that_cannot_be_written(solved, tmp_path):
-    (tmp_path / "lab").mkdir(mode=0o500)
-    with pytest.raises(InputError, match="cannot be written"):
+def test_a_folder_that_cannot_be_written(solved, tmp_path, monkeypatch):
+    def refused(*arguments, **more):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / "lab").mkdir()
+    monkeypatch.setattr("tempfile.mkstemp", refused)  # root may write everywhere: not by mode
+    with pytest.raises(InputError, match=r"cannot be written \(Permission denied\)"):
         classroom.make_student_copies(tmp_path / "lab")
 
 
@@ -203,3 +205,33 @@ def test_the_lab_gives_its_status(tmp_path, monkeypatch):
         classroom, "lab_command", lambda *_: [sys.executable, "-c", "raise SystemExit(3)"]
     )
     assert classroom.open_lab(tmp_path) == 3
+
+
+def test_copies_from_the_command_line(solved, tmp_path, capsys):
+    """`make student DIR=...`."""
+    folder = tmp_path / "a folder" / "handout"
+    assert classroom.main([str(folder)]) == 0
+    assert capsys.readouterr().out.count("wrote ") == 2
+    (folder / "00_start_here.ipynb").write_text("mine")
+    assert classroom.main([str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "wrote" not in said
+    assert "left as found: 00_start_here.ipynb, 03_the_meta_pattern.ipynb" in said
+    assert classroom.main([str(folder / "00_start_here.ipynb")]) == 2
+    assert "is a file; expected a folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        classroom.main([])
+
+
+def test_graded_cells_of_a_copy_cannot_be_deleted(solved, tmp_path):
+    path = solved / "00_start_here.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].source = notebook.cells[1].source.replace("double", "choose")
+    notebook.cells[2].source = "checks.check_choose(choose)"
+    notebook.cells[0].source = "### Exercise 1 · Twice (★☆☆, 5 minutes)"
+    mark_for_grading(notebook, "00")
+    nbformat.write(notebook, path)
+    title, stub, check = nbformat.reads(classroom.student_copy(path), as_version=4).cells
+    assert title.metadata == {}
+    assert (stub.metadata.deletable, stub.metadata.get("editable", True)) == (False, True)
+    assert (check.metadata.deletable, check.metadata.editable) == (False, False)
