@@ -236,6 +236,57 @@ def test_cells_sum_or_average():
     np.testing.assert_allclose(attribution_figures.cells(values, False), np.divide(by_hand, 16))
 
 
+def painted(axes):
+    (drawn,) = axes.get_images()
+    return np.asarray(drawn.get_array())
+
+
+def test_networks_side_by_side_share_one_stated_scale():
+    member = np.zeros((32, 32))
+    member[:8] = 1
+    image = np.full((32, 32, 3), 90, np.uint8)
+    picture = tour.Picture("p", image, "print", cues={"bands": 0 * member, "glare": member})
+    pair = [explained("one", 1.0), explained("two", 4.0)]
+    figure, alt = attribution_figures.side_by_side(picture, pair, "occlusion")
+    assert figures.png(figure)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["print", "one\nscore 0.25", "two\nscore 0.25", "true glare, black"]
+    assert "full colour at 4 " in figure.texts[0].get_text()  # of the network with the larger map
+    assert "margin lost" in figure.texts[0].get_text()
+    assert alt.endswith("largest and least value: one +1 and +1; two +4 and +4.")
+    expected = attribution_figures.paint(np.ones((8, 8)), image, 4.0)
+    np.testing.assert_allclose(painted(figure.axes[1]), expected)
+    np.testing.assert_array_equal(painted(figure.axes[3]), member)
+    bare = tour.Picture("p", image, "live")
+    figure, _ = attribution_figures.side_by_side(bare, pair, "ig")
+    assert figure.axes[-1].get_title() == "no cue"
+    assert "margin in 4 x 4 pixels" in figure.texts[0].get_text()
+
+
+def test_a_layer_has_its_own_title_beside_those_of_a_sheet():
+    one = explained("one", 1.0)
+    one.maps["gradcam, p4"] = np.zeros((32, 32))
+    picture = tour.Picture("p", np.full((32, 32, 3), 90, np.uint8), "live")
+    _, alt = attribution_figures.side_by_side(picture, [one], "gradcam, p4")
+    assert alt.startswith("Grad-CAM of the map on p4 of a live;")
+    assert len(attribution_figures.sheet(picture, [one])[0].axes) == 3 * 3  # no column of its own
+
+
+def test_sanity_compares_form_and_marks_both_signs():
+    image = np.full((32, 32, 3), 90, np.uint8)
+    values = np.zeros((32, 32))
+    values[:4, :4], values[28:, 28:] = 1, -1
+    maps = {"ig": [values, 1000 * values], "edges": [values, -values]}
+    figure = attribution_figures.sanity(image, maps, ["trained", "drawn"])
+    assert figures.png(figure)
+    trained, drawn, _, turned = (painted(axes) for axes in figure.axes)
+    np.testing.assert_array_equal(trained, drawn)  # every panel has its own scale
+    np.testing.assert_allclose(turned[0, 0], trained[-1, -1])
+    assert [axes.get_title() for axes in figure.axes] == ["trained", "drawn", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["ig", "", "edges", ""]
+    assert [{t.get_text() for t in axes.texts} for axes in figure.axes] == [{"+", "−"}] * 4
+
+
 def test_the_summaries_draw_every_network_and_tell_it_in_words():
     made = []
     for i, network in enumerate(("mp", "lbp")):
