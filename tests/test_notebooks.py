@@ -253,7 +253,7 @@ def test_controls_are_moved_and_must_act():
     )
     assert course.move_every_control({"explorer": at_work}) == [0.0] * 2
     idle = widgets.Explorer(lambda name: widgets.decisions(scores, 0.5), name=choice)
-    with pytest.raises(RuntimeError, match="'of' at . changed nothing"):
+    with pytest.raises(RuntimeError, match=r"'of' at . changed nothing"):
         course.move_every_control({"explorer": idle})
     broken = widgets.Explorer(lambda name: widgets.decisions(of.pop(name), 0.5), name=choice)
     of.clear()
@@ -263,7 +263,7 @@ def test_controls_are_moved_and_must_act():
 
 def test_a_control_that_takes_a_file_is_given_one():
     def draw(file):
-        mean = np.asarray(Image.open(io.BytesIO(file[0].content))).mean() / 255 if file else 0.5
+        mean = np.asarray(Image.open(io.BytesIO(file[0]["content"]))).mean() / 255 if file else 0.1
         return widgets.decisions({"live": np.ones(2), "print": np.zeros(2)}, float(mean) / 2)
 
     explorer = widgets.Explorer(draw, file=widgets.ipywidgets.FileUpload(description="own"))
