@@ -25,7 +25,7 @@ PALETTE = {
     "threshold": "#000000",
     "oracle": "#767676",
 }
-OTHERS = ("#CC79A7", "#009E73", "#56B4E9", "#7A6A00")  # further types, further curves
+OTHERS = ("#CC79A7", "#009E73", "#56B4E9", "#802000")  # further types; the last is ours
 SIZE = 13  # points, of the figures' text
 
 
