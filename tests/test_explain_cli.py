@@ -245,7 +245,9 @@ def test_networks_side_by_side_share_one_stated_scale():
     member = np.zeros((32, 32))
     member[:8] = 1
     image = np.full((32, 32, 3), 90, np.uint8)
-    picture = tour.Picture("p", image, "print", cues={"bands": 0 * member, "glare": member})
+    picture = tour.Picture(
+        "p", image, "print", cues={"moire": 1 - member, "bands": 0 * member, "glare": member}
+    )
     pair = [explained("one", 1.0), explained("two", 4.0)]
     figure, alt = attribution_figures.side_by_side(picture, pair, "occlusion")
     assert figures.png(figure)

