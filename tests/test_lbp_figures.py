@@ -49,3 +49,16 @@ def test_local_contrast_is_the_range_around_a_pixel(image):
     grey = image[..., 1]
     wide = maximum_filter(grey, 3).astype(int) - minimum_filter(grey, 3)
     np.testing.assert_array_equal(lbp_figures.local_contrast(grey), wide[1:-1, 1:-1])
+
+
+@pytest.mark.parametrize(("points", "radius"), [(4, 1), (24, 8)])
+def test_the_bench_shows_every_neighbour_it_asks(image, points, radius):
+    figure, _ = lbp_figures.bench(np.tile(image, (3, 3, 1)), "print", points, radius, "uniform")
+    (inset,) = [axes for axes in figure.axes if axes.get_title().startswith("neighbours")]
+    x, y = inset.lines[0].get_data()
+    assert len(x) == points
+    np.testing.assert_allclose(np.hypot(x, y), radius)
+    left, right = inset.get_xlim()
+    assert left < x.min() - 0.5
+    assert right > x.max() + 0.5
+    assert (right - left) < 2 * radius + 6  # a small circle fills its window, too

@@ -31,7 +31,7 @@ def moves(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         {"color": "black", "linewidth": 2, "linestyle": ":", "marker": "o", "markevery": 5},
     )
     for axes, (title, curves) in zip(grid, panels.items(), strict=True):
-        _dress(axes, "step", "way of the (mean) weights")
+        _dress(axes, "step", "distance of the weights\nfrom their start" if axes is grid[0] else "")
         for (name, values), style in zip(curves.items(), styles, strict=True):
             axes.plot(values, label=name, **style)
         axes.set_title(title, fontsize=SIZE + 1)
@@ -127,14 +127,14 @@ def transplant(
     from matplotlib.figure import Figure
 
     means = [float(m.mean()) for m in maps]
-    figure = Figure(figsize=(9.4, 3.2))
-    figure.subplots_adjust(left=0.01, right=0.915, bottom=0.02, top=0.8, wspace=0.06)
+    figure = Figure(figsize=(9.4, 2.85))
+    figure.subplots_adjust(left=0.01, right=0.915, bottom=0.02, top=0.82, wspace=0.06)
     grid = figure.subplots(1, 4)
     titles = (
-        f"judged: {names[0]}",
-        f"its map: mean {means[0]:.2f}",
-        f"gives {level}:\n{names[1]}",
-        f"map with it: mean {means[1]:.2f}",
+        f"judged:\n{names[0]}",
+        f"its map:\nmean {means[0]:.2f}",
+        f"{names[1]} gives\n{level}",
+        f"map with it:\nmean {means[1]:.2f}",
     )
     for axes, title, shown in zip(grid, titles, (images[0], maps[0], images[1], maps[1])):  # noqa: B905
         drawn = axes.imshow(shown, score_colours(), vmin=0, vmax=1)

@@ -22,6 +22,10 @@ LINES = {
 """Look of each pattern's curve; of the untrained there are several, all thin."""
 
 
+MARKS = "osD^v"
+"""Of an extractor's curves while it learns."""
+
+
 def side_by_side(
     images: np.ndarray, patterns: Mapping[str, np.ndarray], names: Sequence[str]
 ) -> Figure:
@@ -60,9 +64,10 @@ def _draw(axes: Axes, x: Sequence[float], curves: Mapping[str, np.ndarray]) -> N
         axes.plot([], [], label=label, **style)
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
+def _legend(figure: Figure, axes: Axes, title: str | None = None) -> None:
     handles, names = axes.get_legend_handles_labels()
     style = {"ncols": len(names), "fontsize": SIZE, "frameon": False}
+    style |= {"title": title, "title_fontsize": SIZE}
     figure.legend(handles, names, loc="outside lower center", **style)
 
 
@@ -123,7 +128,7 @@ def spectra(
     _draw(panels[0], rings, live)
     panels[0].set_title("live faces", fontsize=SIZE + 1)
     for axes, (kind, curves) in zip(panels[1:], attacks.items(), strict=True):
-        _dress(axes, below, "dB" if axes is panels[1] else "")
+        _dress(axes, below, "difference (dB)" if axes is panels[1] else "")
         axes.axhline(0, color="black", linewidth=1)
         _draw(axes, rings, curves)
         axes.set_title(f"{kind} minus live", fontsize=SIZE + 1)
@@ -149,25 +154,24 @@ def learning(frequencies: Sequence[float], runs: Mapping[str, Mapping[int, np.nd
     """
     from matplotlib import colormaps
 
-    figure = _figure(9.8, 4.5)
+    figure = _figure(9.8, 5.0)
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
     for axes, (title, course) in zip(panels, runs.items(), strict=True):
         _dress(axes, "frequency (cycles per pixel)", "gain" if axes is panels[0] else "")
         last = max(course)
         for iteration, gain in course.items():
-            style = {
-                "color": colormaps["viridis_r"](0.1 + 0.9 * iteration / last),
-                "linewidth": 1.8,
-            }
+            style = {"color": colormaps["Blues"](0.35 + 0.6 * iteration / last), "linewidth": 2}
             if iteration == min(course):
                 style = LINES["untrained"] | {"linestyle": "--", "linewidth": 3}
             elif iteration == last:
                 style = {"color": "black", "linewidth": 4}
+            else:  # light to dark, and each with a mark of its own
+                style |= {"marker": MARKS[list(course).index(iteration) % len(MARKS)]}
             axes.plot(frequencies, gain, label=f"{iteration}", **style)
         axes.set_title(title, fontsize=SIZE + 1)
         axes.set(xlim=(0, 0.5), ylim=(0, None))
         axes.grid(color="#E5E5E5")
-        axes.legend(title="iteration", fontsize=SIZE - 2, title_fontsize=SIZE - 1, ncols=2)
+    _legend(figure, panels[0], "iteration")
     return figure
 
 

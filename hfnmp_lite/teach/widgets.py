@@ -272,7 +272,7 @@ def menu(label: str, options: Sequence[str]) -> ipywidgets.Dropdown:
 def upload(label: str) -> ipywidgets.FileUpload:
     """Return a button that takes one picture; its value is () or one dict with name and content."""
     return ipywidgets.FileUpload(
-        accept="image/*", multiple=False, description=label, layout={"width": "auto"}
+        accept="image/*", multiple=False, description=label, layout={"width": "300px"}
     )
 
 
