@@ -82,6 +82,9 @@ def test_a_users_photo_is_explained_and_a_wall_is_not(face, wall, tmp_path):
     assert whole == pytest.approx(network["responses"]["margin"], abs=1e-3)
     sheet = cv2.imread(str(out / "00-a_face_mine.png"))
     assert sheet.shape[1] > 1000
+    resource = pytest.importorskip("resource", reason="Windows does not count it")
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit < 2e9
 
 
 @pytest.mark.parametrize(
@@ -149,6 +152,22 @@ def test_a_network_without_a_pattern_is_explained_of_the_image_and_says_so(
 
 
 # --- the tour -----------------------------------------------------------------------------------
+
+
+def test_without_images_there_is_a_tour_of_an_unseen_and_a_known_domain(tmp_path, capsys, quick):
+    out = tmp_path / "o"
+    lbp = MP.with_name("lbp-phone.safetensors")
+    assert cli.main(["explain", str(lbp), "--out", str(out)]) == 0
+    names = [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if ".png:" in line]
+    kinds = ["-".join(name.split("-")[1:3]) for name in names]
+    assert kinds == [f"{d}-{k}" for d in ("phone", "webcam") for k in ("live", "print", "replay")]
+    assert {p.name for p in out.iterdir()} == {*names, "numbers.json"}
+    told = json.loads((out / "numbers.json").read_text())["pictures"]
+    assert [p["figure"] for p in told] == names
+    for picture in told:
+        removed = picture["networks"]["lbp-phone"].get("removal", {})
+        assert set(removed) >= set(picture.get("cues", ()))
+        assert bool(removed) == (picture["kind"] != "live")
 
 
 def test_the_tour_shows_each_kind_with_its_true_cues(quick):
