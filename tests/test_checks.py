@@ -30,6 +30,14 @@ def raises(*arguments):
     return [1, 2][len(arguments) + 5]
 
 
+def undefined(*arguments):
+    return faces_of_mine  # noqa: F821
+
+
+def leaves(*arguments):
+    raise SystemExit(3)
+
+
 # One entry a check: right answers (more than one way to write each), and wrong ones with words
 # that their message must hold.
 
@@ -231,8 +239,11 @@ def test_wrong_answers_fail_with_the_cause(name, number):
         (nothing, ["returned None", "return"]),
         (wrong_arguments, ["TypeError", "does not take the arguments"]),
         (raises, ["IndexError", "[1, 2][len(arguments) + 5]", "line"]),
+        (undefined, ["NameError", "faces_of_mine", "a cell above that did not run"]),
+        (leaves, ["SystemExit: 3"]),
         (3, ["got 3", "without (...)"]),
         (None, ["got None"]),
+        (np, ["got <module 'numpy'", "without (...)"]),
     ],
 )
 def test_what_can_go_wrong_everywhere(name, answer, words):

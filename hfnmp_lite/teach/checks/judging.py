@@ -222,7 +222,8 @@ def check_draw_subjects(fn: Callable) -> int:
 
 def _indices(given: str, result: object, n: int) -> list[int]:
     values = numbers(given, result)
-    if values.ndim != 1 or np.asarray(result).dtype == bool:
+    plain = result.detach() if hasattr(result, "detach") else result
+    if values.ndim != 1 or np.asarray(plain).dtype == bool:
         cause = "return one list of numbers; `np.concatenate` joins those of the subjects"
         if values.ndim == 1:
             cause = "a mask holds each presentation once at most; return indices (np.flatnonzero)"

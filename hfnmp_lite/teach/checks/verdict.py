@@ -109,7 +109,7 @@ def call(fn: Callable, given: str, *arguments: Any, in_place: bool = False) -> A
         raise Wrong(
             "it is not written yet: put your code where `raise NotImplementedError()` stands"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Wrong(f"for {given} it raised {_where(error, fn)}") from None
     if not in_place and not all(map(_same, handed, arguments)):
         raise Wrong(
@@ -121,7 +121,7 @@ def call(fn: Callable, given: str, *arguments: Any, in_place: bool = False) -> A
     return result
 
 
-def _where(error: Exception, fn: Callable) -> str:
+def _where(error: BaseException, fn: Callable) -> str:
     """Name an exception and the line of the student's cell that it passed last."""
     text = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
     cell = getattr(getattr(fn, "__code__", None), "co_filename", None)
@@ -131,7 +131,10 @@ def _where(error: Exception, fn: Callable) -> str:
     if not theirs:
         return f"{text}. Likely cause: it does not take the arguments that the task names"
     line = f": `{theirs[-1].line}`" if theirs[-1].line else ""
-    return f"{text} (in line {theirs[-1].lineno} of its cell{line})"
+    cause = ""
+    if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
+        cause = ". Likely cause: a slip of the pen, or a cell above that did not run"
+    return f"{text} (in line {theirs[-1].lineno} of its cell{line}){cause}"
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -164,7 +167,8 @@ def numbers(given: str, result: Any) -> np.ndarray:
 
 def say(value: Any) -> str:
     """Describe a value in a few words."""
-    if hasattr(value, "shape") and hasattr(value, "dtype") and math.prod(value.shape) > 6:
+    shape = getattr(value, "shape", None)  # of NumPy itself, a function
+    if isinstance(shape, tuple) and hasattr(value, "dtype") and math.prod(shape) > 6:
         return f"{type(value).__name__} of shape {tuple(value.shape)}, {value.dtype}"
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else text[:77] + "..."
