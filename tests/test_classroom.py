@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from hfnmp_lite.data import samples
@@ -198,6 +199,25 @@ def test_the_lab_environment(monkeypatch):
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
     both = classroom.lab_environment()["JUPYTER_CONFIG_PATH"]
     assert both == f"mine{os.pathsep}{ours}"
+
+
+def test_a_missing_name_is_explained_in_the_lab(tmp_path, monkeypatch):
+    """As after a restart of the kernel, or where cells were left out."""
+    monkeypatch.delenv("PYTHONSTARTUP", raising=False)
+    sources = ["checks.check_choose(choose)", "def f():\n    a += 1\nf()", "_explain", "1 / 0", "7"]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    environment = {**classroom.lab_environment(), "IPYTHONDIR": str(tmp_path)}
+    NotebookClient(notebook, kernel_name="python3", allow_errors=True).execute(env=environment)
+    missing, unbound, ours, other, fine = (cell.outputs[0] for cell in notebook.cells)
+    assert missing.ename == ours.ename == "NameError"
+    assert missing.evalue.startswith("name 'checks' is not defined. Is it spelled as above? Then ")
+    assert missing.evalue.endswith("choose Run, Run All Above Selected Cell.")
+    assert "checks.check_choose(choose)" in "".join(missing.traceback)
+    assert (unbound.ename, "Run All" in unbound.evalue) == ("UnboundLocalError", False)
+    assert other.evalue == "division by zero"
+    assert fine.data["text/plain"] == "7"
+    monkeypatch.setenv("PYTHONSTARTUP", "mine.py")
+    assert classroom.lab_environment()["PYTHONSTARTUP"] == "mine.py"
 
 
 def test_the_lab_gives_its_status(tmp_path, monkeypatch):

@@ -197,11 +197,16 @@ def lab_environment() -> dict[str, str]:
     """Return the environment for `lab_command`.
 
     It adds our settings, which switch off JupyterLab's question about news and nbgrader's part for
-    teachers; settings of the user's own count as before.
+    teachers, and what kernels run first, which explains a missing name; settings of the user's own
+    count as before.
     """
-    ours = str(Path(__file__).with_name("jupyter"))
+    ours = Path(__file__).with_name("jupyter")
     given = os.environ.get("JUPYTER_CONFIG_PATH")
-    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, (given, ours)))}
+    return {
+        "PYTHONSTARTUP": str(ours / "startup.py"),
+        **os.environ,
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, (given, str(ours)))),
+    }
 
 
 def open_lab(folder: str | Path, browser: bool = True) -> int:
