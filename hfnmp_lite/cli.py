@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from hfnmp_lite.config import (
 )
 from hfnmp_lite.data.commands import add_arguments as add_data_arguments
 from hfnmp_lite.data.commands import run as run_data
-from hfnmp_lite.files import InputError
+from hfnmp_lite.files import InputError, one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,15 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     130: interrupted.
     """
     given = build_parser().parse_args(arguments)
+    # OpenCV's words on damaged files would stand beside ours; it looks here when it is imported.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    if hasattr(sys.stdout, "reconfigure"):  # names of files may hold what no terminal can show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return given.call(given) or 0
     except (InputError, FloatingPointError) as error:
-        print(f"hfnmp: {error}", file=sys.stderr)
+        _complain(str(error))
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         sys.stderr.close()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"hfnmp: {where}{error.strerror or error}; nothing was half-written", file=sys.stderr)
+        _complain(f"{where}{error.strerror or error}; nothing was half-written")
     except KeyboardInterrupt:
         hints = {
             "train": "; hfnmp train --resume goes on from the last checkpoint",
@@ -52,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\nhfnmp: interrupted{hints.get(given.command, '')}", file=sys.stderr)
         return 130
     return 2
+
+
+def _complain(text: str) -> None:
+    print(f"hfnmp: {one_line(text)}", file=sys.stderr)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -307,7 +316,7 @@ def _ablate(given: argparse.Namespace) -> int:
     write_whole(written[1], png(forest(summary)))
     print(f"{render(summary)}\n\nwritten: {written[0]}, {written[1]}")
     if problems:
-        print(f"hfnmp: {len(problems)} run(s) failed; the lines above say why", file=sys.stderr)
+        _complain(f"{len(problems)} run(s) failed; the lines above say why")
     return 1 if problems else 0
 
 
@@ -372,7 +381,10 @@ def _predict(given: argparse.Namespace) -> int:
         from hfnmp_lite.teach.timeline import write_timelines
 
         write_timelines(given.timeline, verdicts, given.show_faces)
-    return 1 if any(v.error for v in verdicts) else 0
+    failed = sum(v.error is not None for v in verdicts)
+    if failed:
+        _complain(f"{failed} of {len(verdicts)} could not be scored; their lines say why")
+    return 1 if failed else 0
 
 
 def _bench(given: argparse.Namespace) -> None:
@@ -405,7 +417,7 @@ def _explain(given: argparse.Namespace) -> int:
     for line in said:
         print(line)
     for problem in (*problems, *more):
-        print(f"hfnmp: {problem}", file=sys.stderr)
+        _complain(problem)
     print(f"\nThe sheets, and numbers.json: {given.out.resolve()}")
     return 1 if problems or more else 0
 

@@ -124,6 +124,8 @@ class RunConfig:
                 f"fusion is '{self.fusion}', but pattern 'rgb' has one stream and nothing to fuse; "
                 "leave --fusion out, or choose another pattern"
             )
+        if not 32 <= self.size <= 1024 or self.size % 32:
+            raise InputError(f"size is {self.size}; expected 32 to 1024 pixels, a multiple of 32")
         lbp = (self.lbp_points, self.lbp_radius, self.lbp_method)
         if self.pattern != "lbp" and lbp != (8, 1.0, "default"):
             raise InputError(
@@ -155,8 +157,6 @@ class RunConfig:
             )
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed is {self.seed}; expected 0 to {2**31 - 1}")
-        if self.size < 32 or self.size % 32:
-            raise InputError(f"size is {self.size}; expected a multiple of 32 pixels")
 
     @property
     def pattern_settings(self) -> dict[str, object]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 class InputError(ValueError):
@@ -16,6 +18,69 @@ class InputError(ValueError):
     The message is one line: what was given, what was expected, what to do. The command line prints
     it without a traceback and exits with status 2.
     """
+
+
+def one_line(text: str, longest: int = 1000) -> str:
+    """Show any text on one line: what cannot be printed is escaped, the middle of a long one cut.
+
+    Names of files and fields of tables may hold line breaks, codes that steer a terminal, and
+    bytes that are no text.
+    """
+    if len(text) > longest:
+        text = f"{text[: longest // 2]} ... {text[-longest // 2 :]}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def open_regular(path: str | Path, buffering: int = -1) -> BinaryIO:
+    """Open a file for reading; what would block or never end when read is refused.
+
+    Raises
+    ------
+    InputError
+        It is a pipe or a device.
+    OSError
+        It is not there, a folder, a socket, or cannot be opened.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+    file = open(path, "rb", buffering, opener=opener)  # noqa: SIM115 (it is handed on)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise InputError(f"{path}: is a pipe or a device; expected a file")
+    return file
+
+
+def read_text(path: str | Path, limit: int, errors: str = "strict") -> str:
+    """Read a regular file of UTF-8 text, with or without a byte order mark.
+
+    Parameters
+    ----------
+    path : path
+    limit : int
+        Bytes; a longer file is refused before it is read.
+    errors : str
+        As of `bytes.decode`.
+
+    Raises
+    ------
+    InputError
+        It is no regular file, too long, or no such text.
+    OSError
+        As `open_regular`.
+    """
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:
+            raise InputError(f"{path}: has more than {limit >> 20} MiB; expected a shorter text")
+        content = file.read()
+    try:
+        return content.decode("utf-8-sig", errors)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: is no UTF-8 text (byte {error.start} is {content[error.start]:#04x}); save "
+            "it as UTF-8"
+        ) from None
 
 
 def write_whole(path: str | Path, data: bytes | str) -> None:

@@ -71,7 +71,7 @@ def test_wrong_manifests_are_refused_with_their_line(tmp_path, rows, words):
     ("content", "words"),
     [
         (b"", "no column"),
-        (b"\xff\xfe\x00binary", "cannot be read"),
+        (b"\xff\xfe\x00binary", "no UTF-8 text"),
         (b"path,domain\nx,y\n", "no column subject, presentation, live, attack_type"),
         (b"path,domain,subject,presentation,live,attack_type\na,b\n", "number of fields"),
         (b"path,domain,subject,presentation,live,attack_type\na,b,c,d,1,,,9\n", "number of fields"),

@@ -249,3 +249,48 @@ def test_judging_on_what_was_learned_from_is_refused(finished, licensed, hfnmp, 
     status, said, _ = hfnmp("evaluate", checkpoint, "--manifest", licensed)
     assert status == 0
     assert "15 of 16 presentations scored" in said
+
+
+def test_frames_that_cannot_be_read_cost_only_themselves(hfnmp, tmp_path, capsys):
+    """Two damaged zips of a source and one of the target: training, judging, explaining go on."""
+    root = tmp_path / "release"
+    miniature.build_release(root)
+    out = tmp_path / "release.csv"
+    asked = ["--dataset", "release", "--lists", root / "lists", "--out", out]
+    assert hfnmp("data", "index", root, *asked)[0] == 0
+    zips = (
+        sorted((root / "+CASIA-FASD").rglob("*.zip"))[:2]
+        + sorted((root / "+MSU-MFSD").rglob("attack*.zip"))[:1]
+    )
+    for path in zips:
+        content = bytearray(path.read_bytes())
+        while (at := content.find(b"IDAT")) >= 0:
+            content[at : at + 8] = b"damaged!"
+        path.write_bytes(bytes(content))
+    asked = ["--manifest", out, "--preset", "smoke", "--pattern", "rgb", "--out", tmp_path / "run"]
+    assert cli.main([*map(str, ("train", "--protocol", "OCI-M", *asked))]) == 0
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err
+    assert "4 frames of the sources cannot be read and are left out" in said.err
+    assert all(path.name in said.err for path in zips[:2])
+    stored = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert stored["sources_without_frames"] == 2
+    assert (stored["n_listed"], stored["n_presentations"]) == (12, 9)  # two were upside down
+    status, said, errors = hfnmp("predict", tmp_path / "run", "--manifest", out)
+    assert status == 1
+    assert errors[-1].startswith("hfnmp: 5 of 52 could not be scored")
+
+
+def test_ablate_names_the_lists_and_calls_nothing_simulated(licensed, hfnmp, tmp_path):
+    out = tmp_path / "table.csv"
+    asked = ["--arms", "rgb", "--targets", "msu", "--seeds", 1, "--training", "smoke"]
+    status, said, errors = hfnmp(
+        *("ablate", "--manifest", licensed, "--out", out, *asked, "--workers", 1)
+    )
+    assert (status, errors) == (0, [])
+    assert "Simulated" not in said
+    assert "oulu: released list (train, dev, test): 12 of 4950 videos" in said
+    (row,) = csv.DictReader(out.open(newline=""))
+    assert row["data"].startswith(f"{licensed}; casia: released and short lists")
+    summary = json.loads(out.with_suffix(".summary.json").read_text())
+    assert summary["rows"]["data"] == [row["data"]]

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 from hfnmp_lite.data.capture import Box
-from hfnmp_lite.files import InputError
+from hfnmp_lite.files import InputError, read_text
 
 Kind = Literal["xywh", "corners", "eyes"]
 MAX_BYTES = 8 * 2**20
@@ -55,9 +55,7 @@ def read_annotation(path: str | Path, kind: Kind) -> Annotation:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: has more than {MAX_BYTES >> 20} MiB; expected an annotation")
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_text(path, MAX_BYTES, errors="replace")
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise

@@ -14,9 +14,10 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from hfnmp_lite.files import InputError
+from hfnmp_lite.files import InputError, open_regular
 
 MAX_MEMBER = 64 * 2**20  # bytes of one frame when inflated; a 256 px PNG has 0.15 MiB
+MAX_FILE = 512 * 2**20  # bytes of a loose frame
 MAX_DIRECTORY = 16 * 2**20  # bytes of a zip's directory; that of 300 frames has 16 KiB
 TAIL = 32 * 2**10  # bytes read at once from the end: the directory of about 500 frames
 _END = struct.Struct("<4s4H2LH")  # the end record, ZIP specification 4.3.16
@@ -48,18 +49,22 @@ def split(path: Path) -> tuple[Path, str] | None:
 
 def is_there(path: Path) -> bool:
     """Whether a frame, a file or a member of a zip, is there."""
-    if path.is_file():
-        return True
-    parts = split(path)
-    if parts is None:
-        return False
     try:
-        with open(parts[0], "rb") as file:
+        if path.is_file():
+            return True
+        parts = split(path)
+        if parts is None:
+            return False
+        with open_regular(parts[0]) as file:
             _find(file, parts[0], parts[1].encode())
         return True
     except _Unusual:
-        return parts[1] in _names(parts[0])
+        pass
     except (InputError, OSError, struct.error):
+        return False
+    try:
+        return parts[1] in _names(parts[0])
+    except InputError:
         return False
 
 
@@ -69,20 +74,28 @@ def read_bytes(path: Path) -> bytes:
     Raises
     ------
     InputError
-        The zip is damaged, or the member missing, encrypted, damaged or larger than `MAX_MEMBER`.
+        The zip is damaged, or the member missing, encrypted, damaged or larger than `MAX_MEMBER`;
+        the file is a pipe or a device, or larger than `MAX_FILE`.
     OSError
         There is no such file.
     """
     parts = split(path)
     if parts is None:
-        return path.read_bytes()
+        return _read_loose(path)
     try:
         return read_member(*parts)
     except (
         IsADirectoryError,
         PermissionError,
     ):  # a folder that is called so; on Windows the latter
-        return path.read_bytes()
+        return _read_loose(path)
+
+
+def _read_loose(path: Path) -> bytes:
+    with open_regular(path, buffering=0) as file:
+        if os.fstat(file.fileno()).st_size > MAX_FILE:
+            raise InputError(f"{path}: has more than {MAX_FILE >> 20} MiB; expected a frame")
+        return file.read()
 
 
 def read_member(archive: Path, name: str) -> bytes:
@@ -98,7 +111,7 @@ def read_member(archive: Path, name: str) -> bytes:
     OSError
         There is no such archive.
     """
-    with open(archive, "rb", buffering=0) as file:
+    with open_regular(archive, buffering=0) as file:
         try:
             entry = _find(file, archive, name.encode())
             data = _data(file, archive, name, entry)
@@ -136,7 +149,7 @@ def image_members(archive: Path, suffixes: frozenset[str]) -> tuple[list[str], l
 
 def _names(archive: Path) -> list[str]:
     try:
-        with open(archive, "rb") as file:
+        with open_regular(archive) as file:
             try:
                 return _listed(_directory(file, archive)[0])
             except _Unusual:
@@ -161,6 +174,8 @@ def _listed(directory: bytes) -> list[str]:
         name = directory[start : start + entry[10]]
         names.append(name.decode("utf-8" if entry[3] & 0x800 else "cp437"))
         at = start + sum(entry[10:13])
+    if at > len(directory):
+        raise zipfile.BadZipFile("its directory is damaged")
     return names
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,9 +14,10 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
 from hfnmp_lite.data.archive import read_bytes
-from hfnmp_lite.data.images import MAX_PIXELS
+from hfnmp_lite.data.images import MAX_PIXELS, MIN_SIDE
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError
 
@@ -32,14 +34,27 @@ def load_frame(path: Path, size: int) -> np.ndarray:
         data = read_bytes(path)
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as header:
             width, height = header.size  # read before any pixel is decoded
+            if header.format == "PNG":
+                header.verify()  # its checksums: libpng would complain to the terminal
+    except InputError:
+        raise
     except OSError as error:
         reason = error.strerror or "it is not an image; expected a frame of the data set"
         raise InputError(f"{path}: cannot be read ({reason})") from None
-    except Exception:  # Pillow raises many kinds on hostile headers
-        width = height = MAX_PIXELS
+    except Exception:  # Pillow raises many kinds on hostile headers and damaged files
+        raise InputError(
+            f"{path}: is damaged or declares too many pixels; expected a frame of the data set"
+        ) from None
     if width * height > MAX_PIXELS:
         raise InputError(f"{path}: declares too many pixels; expected a frame of the data set")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if min(width, height) < MIN_SIDE:
+        raise InputError(
+            f"{path}: is {width} x {height} pixels; expected at least {MIN_SIDE} on each side"
+        )
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        image = None
     if image is None:
         raise InputError(f"{path}: is not an image or is damaged; expected a frame of the data set")
     if image.shape[:2] != (size, size):
@@ -47,6 +62,38 @@ def load_frame(path: Path, size: int) -> np.ndarray:
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         image = cv2.resize(image, (size, size), interpolation=method)
     return image
+
+
+def readable(
+    presentations: Sequence[Presentation], size: int, progress: bool = False
+) -> tuple[list[Presentation], list[str]]:
+    """Leave out frames that cannot be read, before one of them stops a run after hours.
+
+    Every frame is decoded once, some milliseconds each. A presentation that loses all its frames
+    stays, without any: a failure to acquire.
+
+    Returns
+    -------
+    presentations : list of Presentation
+        In the same order.
+    problems : list of str
+        A line for each frame left out.
+    """
+    kept, problems = [], []
+    bar = tqdm(presentations, desc="reading", unit="video", disable=not progress, leave=False)
+    for p in bar:
+        good = []
+        for frame in p.frames:
+            try:
+                load_frame(frame, size)
+                good.append(frame)
+            except InputError as error:
+                problems.append(str(error))
+        if len(good) < len(p.frames):
+            failure = p.failure if good else problems[-1]
+            p = replace(p, frames=tuple(good), failure=failure)
+        kept.append(p)
+    return kept, problems
 
 
 def to_batch(images: Sequence[np.ndarray]) -> Tensor:

@@ -222,7 +222,8 @@ def build_release(folder: str | Path, frames: int = 12) -> list[Path]:
     Returns
     -------
     list of Path
-        The lists, one a data set, under `lists/`. One live video of MSU-MFSD holds no face.
+        The lists, one a data set, under `lists/`. Live videos of MSU-MFSD that are stored upside
+        down hold no face.
 
     Raises
     ------

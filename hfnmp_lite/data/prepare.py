@@ -21,7 +21,9 @@ from hfnmp_lite.data import workers
 from hfnmp_lite.data.extract import Settings, make
 from hfnmp_lite.data.presentations import REAL_COLUMNS, write_manifest
 from hfnmp_lite.data.recordings import JOURNAL, Recording, read_index
-from hfnmp_lite.files import InputError, exclusive, write_whole
+from hfnmp_lite.files import InputError, exclusive, read_text, write_whole
+
+MAX_JOURNAL = 2**30  # bytes
 
 
 @dataclass
@@ -179,7 +181,7 @@ def _read_journal(out: Path, settings: Settings) -> dict[str, dict]:
         write_whole(path, json.dumps({"settings": asdict(settings)}) + "\n")
         return {}
     entries = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_text(path, MAX_JOURNAL, errors="replace").splitlines():
         try:
             entries.append(json.loads(line))
         except ValueError:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from hfnmp_lite.data.archive import is_there
-from hfnmp_lite.files import InputError, write_whole
+from hfnmp_lite.files import InputError, read_text, write_whole
 
 MANIFEST_COLUMNS = (
     "path",
@@ -31,6 +31,7 @@ REQUIRED_COLUMNS = ("path", "domain", "subject", "presentation", "live", "attack
 # What real data may say besides: the folder that paths are relative to, where it is not the
 # manifest's own; the official partition; why a listed presentation has no frame.
 REAL_COLUMNS = (*MANIFEST_COLUMNS, "root", "partition", "failure")
+MAX_MANIFEST = 2**30  # bytes; a million frames take 200 MiB
 VIDEO_SUFFIXES = frozenset(
     (".avi", ".mov", ".mp4", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 )
@@ -128,13 +129,14 @@ def read_rows(path: str | Path) -> list[tuple[int, Mapping[str, str]]]:
 
 def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, str]]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, MAX_MANIFEST)
     except FileNotFoundError:
         raise InputError(f"{path}: no such manifest; give the path of a manifest.csv") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a CSV manifest ({error})") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{path}: cannot be read as a CSV manifest ({reason})") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         header = reader.fieldnames or []
         missing = [c for c in REQUIRED_COLUMNS if c not in header]
         if missing:
@@ -145,7 +147,9 @@ def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, str]]]:
         for row in reader:
             yield reader.line_num, row
     except csv.Error as error:
-        raise InputError(f"{path}: is not a valid CSV table ({error})") from None
+        raise InputError(
+            f"{path}, line {reader.line_num}: is not a valid CSV table ({error})"
+        ) from None
 
 
 def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hfnmp_lite.data.presentations import REAL_COLUMNS, VIDEO_SUFFIXES, read_rows, write_manifest
-from hfnmp_lite.files import InputError
+from hfnmp_lite.files import InputError, open_regular
 
 DETAILS = ("session", "device", "annotation", "annotation_kind", "rotation")
 INDEX_COLUMNS = (*REAL_COLUMNS, *DETAILS)
@@ -22,6 +22,7 @@ IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".
 JOURNAL = "progress.jsonl"  # what a preparation has done so far
 NO_FACE = "no face found"  # how the failure to acquire begins that no damaged file is to blame for
 MAX_DEPTH = 32  # folders below the data set's; all layouts have fewer than eight
+MAX_SHOWN = 300  # characters of a name in a message
 MAX_REMARKS = 20  # of one kind in a report; the rest is counted
 
 
@@ -98,7 +99,10 @@ def walk(root: str | Path, remarks: list[str]) -> Iterator[File]:
     links = []
     yield from _walk(root, "", remarks, links)
     remarks += shortened(
-        [f"{path}: is a link and is not followed; give the folder it points to" for path in links]
+        [
+            f"{printable(path)}: is a link and is not followed; give the folder it points to"
+            for path in links
+        ]
     )
 
 
@@ -109,7 +113,7 @@ def _walk(root: Path, below: str, remarks: list[str], links: list[str]) -> Itera
     except OSError as error:
         if not below:
             raise InputError(f"{root}: cannot be read ({error.strerror})") from None
-        remarks.append(f"{below}: cannot be read ({error.strerror})")
+        remarks.append(f"{printable(below)}: cannot be read ({error.strerror})")
         return
     for entry in entries:
         path = f"{below}{entry.name}"
@@ -122,8 +126,12 @@ def _walk(root: Path, below: str, remarks: list[str], links: list[str]) -> Itera
                 yield from _walk(root, f"{path}/", remarks, links)
             else:
                 remarks.append(f"{printable(path)}: lies too deep; give a folder further down")
-        elif entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
+        elif entry.name.startswith("."):
+            continue
+        elif entry.is_file(follow_symlinks=False):
             yield File(path, entry.stat(follow_symlinks=False).st_size)
+        else:
+            remarks.append(f"{printable(path)}: is a pipe, a socket or a device; left out")
 
 
 def _is_text(name: str) -> bool:
@@ -142,7 +150,9 @@ def shortened(lines: Sequence[str], limit: int = MAX_REMARKS) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Show a name on one line, whatever characters it holds."""
+    """Show a name on one line, whatever characters it holds and however many."""
+    if len(text) > MAX_SHOWN:
+        text = f"{text[: MAX_SHOWN // 2]}...{text[-MAX_SHOWN // 2 :]}"
     return text if text.isprintable() else ascii(text)
 
 
@@ -159,6 +169,25 @@ def root_for(root: Path, out: Path) -> tuple[str, str]:
     return str(root), ""
 
 
+def check_replaceable(out: Path, columns: Sequence[str]) -> None:
+    """Refuse to write over anything but a table with these columns.
+
+    Raises
+    ------
+    InputError
+        `out` is there and is something else.
+    """
+    if not os.path.lexists(out):
+        return
+    try:
+        with open_regular(out) as file:
+            header = file.readline(10_000).decode("utf-8-sig").strip()
+    except (OSError, ValueError):
+        header = ""
+    if header != ",".join(columns):
+        raise InputError(f"{out}: exists and is no such table; give --out another file")
+
+
 def write_index(out: str | Path, root: str | Path, recordings: Iterable[Recording]) -> None:
     """Write an index of recordings below `root`, whole or not at all.
 
@@ -168,13 +197,7 @@ def write_index(out: str | Path, root: str | Path, recordings: Iterable[Recordin
         `out` exists and is no index.
     """
     out = Path(out)
-    if out.exists():
-        try:
-            header = out.read_text(encoding="utf-8-sig").splitlines()[0]
-        except (OSError, ValueError, IndexError):
-            header = ""
-        if header != ",".join(INDEX_COLUMNS):
-            raise InputError(f"{out}: exists and is no index; give --out another file")
+    check_replaceable(out, INDEX_COLUMNS)
     folder, prefix = root_for(Path(root), out)
     rows = []
     for r in recordings:

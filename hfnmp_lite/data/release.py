@@ -7,6 +7,7 @@ which a face was found, numbers not padded, and `info.txt` with `faces<TAB>frame
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -17,9 +18,16 @@ from tqdm import tqdm
 from hfnmp_lite.data import archive
 from hfnmp_lite.data.ocim import LAYOUTS
 from hfnmp_lite.data.presentations import REAL_COLUMNS, write_manifest
-from hfnmp_lite.data.recordings import NO_FACE, Recording, printable, root_for, shortened
+from hfnmp_lite.data.recordings import (
+    NO_FACE,
+    Recording,
+    check_replaceable,
+    printable,
+    root_for,
+    shortened,
+)
 from hfnmp_lite.data.videos import choose
-from hfnmp_lite.files import InputError
+from hfnmp_lite.files import InputError, read_text
 
 KINDS = {"0": None, "1": "print", "2": "replay", "3": "mask"}
 DOMAINS = {
@@ -61,16 +69,14 @@ def read_list(path: str | Path) -> tuple[list[Listed], list[str]]:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_LIST:
-            raise InputError(f"{path}: has more than {MAX_LIST >> 20} MiB; expected a list")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, MAX_LIST)
     except InputError:
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be read as a list ({reason})") from None
     listed, refused = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
@@ -92,7 +98,9 @@ def _listed(line: str, where: str) -> Listed:
     if ".." in inside.parts or inside.suffix.lower() != ".zip" or len(inside.parts) < 2:
         raise InputError(f"{where}: '{printable(name)}' is no path to a zip below +DATASET")
     if not numbers or numbers[0] not in KINDS:
-        raise InputError(f"{where}: label is '{','.join(numbers[:1])}'; expected 0, 1, 2 or 3")
+        raise InputError(
+            f"{where}: label is '{printable(','.join(numbers[:1]))}'; expected 0, 1, 2 or 3"
+        )
     if len(numbers) not in (1, 3) or not all(n.isdecimal() for n in numbers):
         raise InputError(f"{where}: expected path,label,faces,frames")
     faces = int(numbers[1]) if len(numbers) == 3 else None
@@ -128,10 +136,11 @@ def index(
     Raises
     ------
     InputError
-        A list cannot be read, two lists contradict each other, or a data set that they name is not
-        below `root` at all.
+        A list cannot be read, two lists contradict each other, a data set that they name is not
+        below `root` at all, or `out` exists and is no manifest.
     """
     root, out = Path(root), Path(out)
+    check_replaceable(out, REAL_COLUMNS)
     entries, remarks = _merged(lists)
     datasets = sorted({entry.path.split("/")[0] for entry in entries})
     for dataset in datasets:
@@ -150,10 +159,9 @@ def index(
         try:
             inside(entry.path)
             names = _frames_in(root / entry.path, entry, odd)
-            if not names:
-                raise InputError(f"{NO_FACE} in the video, as its zip says")
-        except InputError as error:
-            reason = str(error).removeprefix(f"{root / entry.path}: ").replace(f"{root}/", "")
+        except (InputError, OSError) as error:  # also a name too long for the system
+            reason = str(getattr(error, "strerror", None) or error)
+            reason = reason.removeprefix(f"{root / entry.path}: ").replace(f"{root}/", "")
             failures[recording.id] = reason
             rows.append({**known, "path": prefix + entry.path, "failure": reason})
             continue
@@ -259,6 +267,10 @@ def _frames_in(path: Path, entry: Listed, odd: list[str]) -> list[str]:
             odd.append(f"{printable(entry.path)}: its info.txt is not 'faces<TAB>frames'")
         elif entry.faces is not None and entry.faces != said:
             odd.append(f"{entry.where}: says {entry.faces} faces, the zip's info.txt {said}")
+    if not names and said != 0:
+        raise InputError("holds no frame, named as 12.png; expected a zip of the authors' tools")
+    if not names:
+        raise InputError(f"{NO_FACE} in the video, as its zip says")
     if said is not None and said != len(names):
         odd.append(f"{printable(entry.path)}: says {said} faces and holds {len(names)} frames")
     return names

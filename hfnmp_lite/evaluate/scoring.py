@@ -47,9 +47,21 @@ COLUMNS = tuple(f.name for f in fields(Scored))
 
 @torch.inference_mode()
 def score_images(detector: Detector, images: torch.Tensor) -> np.ndarray:
-    """Score a batch: (N, 3, H, W) in [0, 1] -> (N,) float64."""
+    """Score a batch: (N, 3, H, W) in [0, 1] -> (N,) float64.
+
+    Raises
+    ------
+    FloatingPointError
+        A score is not a number: that is no presentation's fault, and no failure to acquire.
+    """
     device = next(detector.parameters()).device
-    return detector(images.to(device)).score.double().cpu().numpy()
+    scores = detector(images.to(device)).score.double().cpu().numpy()
+    if not np.isfinite(scores).all():
+        raise FloatingPointError(
+            "the network's score is not a number, its weights are damaged or diverged; train it "
+            "again"
+        )
+    return scores
 
 
 def score_presentations(

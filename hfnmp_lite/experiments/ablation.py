@@ -24,11 +24,10 @@ from tqdm import tqdm
 
 from hfnmp_lite.config import PRESETS, Machine, RunConfig, make_config
 from hfnmp_lite.data.lists import describe
-from hfnmp_lite.data.presentations import Presentation, is_simulated, read_manifest
-from hfnmp_lite.data.protocols import Protocol, leave_one_out
+from hfnmp_lite.data.presentations import is_simulated, read_manifest
 from hfnmp_lite.data.samples import root
 from hfnmp_lite.data.workers import default_count, pool
-from hfnmp_lite.experiments.run import SHIPPED, judge, load_data
+from hfnmp_lite.experiments.run import SHIPPED, judge, load_data, protocol_of, readable_sources
 from hfnmp_lite.files import InputError, exclusive, write_whole
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 
@@ -258,13 +257,6 @@ def run_all(
             raise
 
 
-def protocol_of(config: RunConfig, presentations: Sequence[Presentation]) -> Protocol:
-    """Split the data as the run will; raises InputError where it cannot."""
-    return leave_one_out(
-        presentations, config.target, config.sources, config.validation_fraction, config.seed
-    )
-
-
 def learn_and_judge(
     config: RunConfig, manifest: str | Path | None, judged: tuple[str, ...], scratch: str
 ) -> list[dict[str, object]] | str:
@@ -282,7 +274,10 @@ def learn_and_judge(
     try:
         started = time.perf_counter()
         presentations = load_data(manifest)
-        protocol = protocol_of(config, presentations)
+        learned = presentations
+        if manifest is not None:
+            learned = readable_sources(config, presentations)
+        protocol = protocol_of(config, learned)
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             detector = fit(
                 config,

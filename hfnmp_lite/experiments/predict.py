@@ -13,16 +13,17 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from hfnmp_lite.config import RunConfig
 from hfnmp_lite.data.capture import crop_face, read_image, whole_image
 from hfnmp_lite.data.loaders import load_frame, to_batch
 from hfnmp_lite.data.presentations import VIDEO_SUFFIXES, read_manifest
 from hfnmp_lite.data.videos import choose, decode
 from hfnmp_lite.evaluate.scoring import score_images
-from hfnmp_lite.files import InputError
+from hfnmp_lite.experiments.run import settings_of
+from hfnmp_lite.files import InputError, one_line
 from hfnmp_lite.model.checkpoint import load_checkpoint
 from hfnmp_lite.model.detector import Detector
 
+WIDEST = 60  # characters of a file's column in the table
 BATCH = 32  # frames of a video in one pass
 
 
@@ -107,7 +108,7 @@ def predict(
     if frames < 1:
         raise InputError(f"frames is {frames}; expected at least 1")
     detector = load_checkpoint(checkpoint)
-    size = RunConfig.from_dict(detector.config).size if detector.config else 128
+    size = settings_of(checkpoint, detector).size
     verdicts = []
     listed = [file for given in files for file in _listed(given)]
     films = any(file.suffix.lower() in VIDEO_SUFFIXES for file in listed)
@@ -142,7 +143,7 @@ def predict_manifest(checkpoint: Path, manifest: Path, keep_crops: bool = False)
     """
     presentations = read_manifest(manifest)
     detector = load_checkpoint(checkpoint)
-    size = RunConfig.from_dict(detector.config).size if detector.config else 128
+    size = settings_of(checkpoint, detector).size
     verdicts = []
     quiet = len(presentations) < 20
     for p in tqdm(presentations, desc="scoring", unit="video", disable=quiet, leave=False):
@@ -230,17 +231,14 @@ def render(verdicts: Sequence[Verdict], form: str) -> str:
             frames = " ".join(f"{f.frame}:{f.score:.6f}" for f in v.frames)
             writer.writerow({c: getattr(v, c) for c in COLUMNS} | {"frames": frames})
         return text.getvalue().rstrip("\n")
-    wide = max(len(_printable(v.file)) for v in verdicts)  # error messages name their file
+    wide = min(max(len(one_line(v.file)) for v in verdicts), WIDEST)
     lines = []
     for v in verdicts:
-        said = f"{_printable(v.file):{wide}}  "
-        lines.append(v.error or f"{said}{v.score:.4f}  {v.verdict or '-':6}  face={v.face}")
+        said = f"{one_line(v.file):{wide}}  "
+        lines.append(
+            one_line(v.error or "") or f"{said}{v.score:.4f}  {v.verdict or '-':6}  face={v.face}"
+        )
         for f in v.frames:
             at = "" if f.seconds is None else f" ({f.seconds:.2f} s)"
             lines.append(f"{f'frame {f.frame}{at}':>{wide}}  {f.score:.4f}")
     return "\n".join(lines)
-
-
-def _printable(name: str) -> str:
-    """Show a file name on one line, whatever characters it holds."""
-    return name if name.isprintable() else ascii(name)

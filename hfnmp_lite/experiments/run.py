@@ -13,10 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from hfnmp_lite.config import Machine, RunConfig
 from hfnmp_lite.data.lists import describe as describe_lists
 from hfnmp_lite.data.presentations import Presentation, missing_frames, read_manifest
-from hfnmp_lite.data.protocols import leave_one_out, name_of
+from hfnmp_lite.data.protocols import Protocol, leave_one_out, name_of
+from hfnmp_lite.data.recordings import shortened
 from hfnmp_lite.data.samples import root
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.files import InputError, write_whole
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from hfnmp_lite.evaluate.scoring import Scored
     from hfnmp_lite.learn.compute import Compute
     from hfnmp_lite.learn.fit import Watch
+    from hfnmp_lite.model.detector import Detector
 
 SHIPPED = "shipped samples"
 
@@ -73,9 +77,7 @@ def run(
         be used.
     """
     presentations = load_data(manifest)
-    protocol = leave_one_out(
-        presentations, config.target, config.sources, config.validation_fraction, config.seed
-    )
+    protocol = protocol_of(config, presentations)
     if config.trunk_weights is not None and not Path(config.trunk_weights).is_file():
         raise InputError(f"{config.trunk_weights}: no such file; give --trunk-weights a state dict")
     machine = machine or Machine()
@@ -92,6 +94,8 @@ def run(
     from hfnmp_lite.model.checkpoint import save_checkpoint
 
     started = time.perf_counter()
+    if manifest is not None:
+        protocol = protocol_of(config, readable_sources(config, presentations, progress))
     compute = Compute(machine)
     # without a checkpoint the run stopped before its first one, and begins anew
     resume = compute.from_first(can_resume(folder))
@@ -146,6 +150,30 @@ def run(
     write_whole(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
     (folder / BEFORE).unlink(missing_ok=True)
     return summary
+
+
+def protocol_of(config: RunConfig, presentations: Sequence[Presentation]) -> Protocol:
+    """Split the data as a run does; raises InputError where it cannot."""
+    return leave_one_out(
+        presentations, config.target, config.sources, config.validation_fraction, config.seed
+    )
+
+
+def readable_sources(
+    config: RunConfig, presentations: Sequence[Presentation], progress: bool = False
+) -> list[Presentation]:
+    """Leave out the sources' frames that cannot be read, and say which; the rest goes on."""
+    from hfnmp_lite.data.loaders import readable
+
+    sources, problems = readable(
+        [p for p in presentations if p.domain in config.sources], config.size, progress
+    )
+    if problems and progress:
+        for line in shortened(problems):
+            tqdm.write(f"warning: {line}", file=sys.stderr)
+        said = f"{len(problems)} frames of the sources cannot be read and are left out"
+        tqdm.write(f"warning: {said}", file=sys.stderr)
+    return [*sources, *(p for p in presentations if p.domain == config.target)]
 
 
 def is_first() -> bool:
@@ -236,11 +264,11 @@ def evaluate(
     from hfnmp_lite.model.checkpoint import load_checkpoint
 
     detector = load_checkpoint(folder)
-    config = RunConfig.from_dict(detector.config)
+    config = settings_of(folder, detector)
     if manifest is None and stored["data"] != SHIPPED:
         manifest = stored["data"]
     data = load_data(manifest)
-    wanted = choose_domain(domain, config.target, {p.domain for p in data}, folder)
+    wanted = choose_domain(domain, config, {p.domain for p in data}, folder)
     if wanted in config.sources:
         raise InputError(f"{folder}: learned from '{wanted}', so it cannot be judged there")
     target = [p for p in data if p.domain == wanted]
@@ -253,7 +281,25 @@ def evaluate(
     }
 
 
-def choose_domain(asked: str | None, target: str, known: Iterable[str], run: Path) -> str:
+def settings_of(path: Path, detector: Detector) -> RunConfig:
+    """Return what the run of a checkpoint was asked to do; defaults where it says nothing.
+
+    Raises
+    ------
+    InputError
+        It says something that this version does not understand.
+    """
+    if not detector.config:
+        return RunConfig("unstated", ("unstated-1", "unstated-2"))
+    try:
+        return RunConfig.from_dict(detector.config)
+    except InputError as error:
+        raise InputError(
+            f"{path}: {error}; expected what hfnmp train wrote, train it again"
+        ) from None
+
+
+def choose_domain(asked: str | None, config: RunConfig, known: Iterable[str], run: Path) -> str:
     """Return the domain that is asked for, else the run's target.
 
     Raises
@@ -261,7 +307,7 @@ def choose_domain(asked: str | None, target: str, known: Iterable[str], run: Pat
     InputError
         The data do not hold it.
     """
-    wanted = asked or target
+    wanted = asked or config.target
     if wanted not in known:
         raise InputError(
             f"the data hold no domain '{wanted}'{'' if asked else f', the target of {run}'}; "
@@ -290,7 +336,10 @@ def read_metrics(folder: Path) -> dict[str, object]:
             f"{folder}: holds no finished run (no metrics.json); give the directory of a finished "
             "run, or finish it with hfnmp train --resume"
         )
-    return _read_json(path)
+    stored = _read_json(path)
+    if not isinstance(stored.get("data"), str):
+        raise InputError(f"{path}: is damaged (no 'data'); expected what a run wrote")
+    return stored
 
 
 def begun(folder: Path) -> tuple[RunConfig, str | None, dict[str, object]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
+from torch import Tensor
 
 from hfnmp_lite.files import InputError, write_whole
 from hfnmp_lite.model.catalogue import build_pattern
@@ -90,16 +92,28 @@ def load_checkpoint(path: str | Path) -> Detector:
         about = json.loads(metadata["about"])
         network, pattern = HFN(**about["network"]), build_pattern(**about["pattern"])
         detector = Detector(pattern, network)
+        _check_numbers(detector.state_dict(), tensors)
         detector.load_state_dict(tensors)
         detector.threshold = None if about["threshold"] is None else float(about["threshold"])
+        if detector.threshold is not None and not math.isfinite(detector.threshold):
+            raise ValueError(f"its threshold is {detector.threshold}")
         detector.config = dict(about["config"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0].rstrip(":") if str(error) else type(error).__name__
+    except (KeyError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise InputError(
             f"{file}: does not fit this version of the package ({reason}); train it again, or use "
             "the version that wrote it"
         ) from None
     return detector.eval()
+
+
+def _check_numbers(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    """Refuse weights of another type, and such that are no numbers: every score would be none."""
+    for name, tensor in given.items():
+        if name in expected and tensor.dtype != expected[name].dtype:
+            raise ValueError(f"'{name}' is {tensor.dtype}, expected {expected[name].dtype}")
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"'{name}' holds values that are not finite")
 
 
 def _is_pickle(file: Path) -> bool:

@@ -35,6 +35,7 @@ PARTS = {
 }
 SMOOTHING = {"toplayer1": "fusion.smooth4", "toplayer2": "fusion.smooth3"}
 HEADS = {"pred_head_0": "map_head", "cls_heads": "classifier"}
+MOST_NUMBERS = 10**8  # in a state dict
 UNSTATED = "unstated"  # the file does not say what it was trained on
 
 
@@ -134,6 +135,13 @@ def _state(given: object) -> dict[str, Tensor]:
         isinstance(k, str) and isinstance(v, Tensor) for k, v in given.items()
     ):
         raise ValueError("a part of model_state is no state dict")
+    for name, tensor in given.items():
+        if not (tensor.is_floating_point() or name.endswith("num_batches_tracked")):
+            raise ValueError(f"'{name}' is {tensor.dtype}, expected floats")
+    # a view can declare any size: what it would take is known before anything is computed with it
+    declared = sum(v.numel() for v in given.values())
+    if declared > MOST_NUMBERS:
+        raise ValueError(f"it declares {declared:,} numbers, its network has 62 million")
     return {
         k.removeprefix("module."): v.float() if v.is_floating_point() else v
         for k, v in given.items()
@@ -150,12 +158,11 @@ def _unpickled(path: Path) -> object:
             return torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-            if asked is None:
-                raise _damaged(path, error) from None
-            raise InputError(
-                f"{path}: asks for '{asked[1]}', which no weights need; refused, and nothing of it "
-                "was executed"
-            ) from None
+            reason = re.search(r"WeightsUnpickler error: ([^\n]{1,120})", str(error))
+            said = f"asks for '{asked[1]}', which no weights need" if asked else "is damaged"
+            if reason and not asked:
+                said = f"is damaged, or holds what no weights need ({reason[1].strip()})"
+            raise InputError(f"{path}: {said}; refused, and nothing of it was executed") from None
         except Exception as error:  # torch.load raises many kinds on a damaged file
             raise _damaged(path, error) from None
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from hfnmp_lite.config import RunConfig
 from hfnmp_lite.data.lists import describe
 from hfnmp_lite.data.presentations import is_simulated, read_manifest
 from hfnmp_lite.data.samples import root
-from hfnmp_lite.experiments.run import SHIPPED, choose_domain, read_metrics
+from hfnmp_lite.experiments.run import SHIPPED, choose_domain, read_metrics, settings_of
 from hfnmp_lite.explain import drawn
 from hfnmp_lite.explain.tour import Picture, explain_picture, from_file, numbers, tour
 from hfnmp_lite.files import InputError, fresh_folder, write_whole
@@ -98,14 +99,16 @@ def explain(
             f"{checkpoint} and {against} have one name, and a sheet could not tell them apart; "
             "rename one"
         )
-    sizes = {int(d.config.get("size", 128)) for d in detectors.values()}
+    paths = {named(path): path for path in (checkpoint, against) if path}
+    configs = {name: settings_of(paths[name], d) for name, d in detectors.items()}
+    sizes = {config.size for config in configs.values()}
     if len(sizes) > 1:
         raise InputError(
             f"the networks see images of {' and '.join(map(str, sorted(sizes)))} pixels; a sheet "
             "compares networks of one size"
         )
     (size,) = sizes
-    found = _found(checkpoint, detectors, wanted, size)
+    found = _found(checkpoint, configs, wanted, size)
     single = [
         f"{name}: has one stream and no pattern; it is explained of the image alone"
         for name, detector in detectors.items()
@@ -125,15 +128,15 @@ def named(path: Path) -> str:
     return path.resolve().name.removesuffix(".safetensors")
 
 
-def _found(checkpoint: Path, detectors: Mapping[str, Detector], wanted: Wanted, size: int) -> Found:
+def _found(checkpoint: Path, configs: Mapping[str, RunConfig], wanted: Wanted, size: int) -> Found:
     if wanted.images:
         return _of_files(wanted, size)
     manifest = wanted.manifest or _own_data(checkpoint)
     if manifest is not None:
-        return _of_manifest(manifest, checkpoint, detectors, wanted, size)
+        return _of_manifest(manifest, checkpoint, configs, wanted, size)
     if wanted.domain is not None:
         raise InputError("--domain names one of a manifest's; give --manifest FILE, too")
-    return Found(list(tour(_places(next(iter(detectors.values()))), size)), simulated=True)
+    return Found(list(tour(_places(next(iter(configs.values()))), size)), simulated=True)
 
 
 def _own_data(checkpoint: Path) -> Path | None:
@@ -161,14 +164,13 @@ def _of_files(wanted: Wanted, size: int) -> Found:
 def _of_manifest(
     manifest: Path,
     checkpoint: Path,
-    detectors: Mapping[str, Detector],
+    configs: Mapping[str, RunConfig],
     wanted: Wanted,
     size: int,
 ) -> Found:
     presentations = read_manifest(manifest)
-    first = next(iter(detectors.values()))
     known = {p.domain for p in presentations}
-    domain = choose_domain(wanted.domain, str(first.config.get("target")), known, checkpoint)
+    domain = choose_domain(wanted.domain, next(iter(configs.values())), known, checkpoint)
     pictures, problems = drawn.draw(presentations, domain, wanted.each, size)
     here = [p for p in presentations if p.domain == domain]
     about: dict[str, object] = {
@@ -177,16 +179,15 @@ def _of_manifest(
         "lists": describe(here),
         "without_frames": sum(not p.frames for p in here),
     }
-    learned = [n for n, d in detectors.items() if domain in d.config.get("sources", ())]
+    learned = [name for name, config in configs.items() if domain in config.sources]
     if learned:
         about["known"] = f"'{domain}', {' and '.join(learned)} learned from it"
     return Found(pictures, is_simulated(manifest), about, problems)
 
 
-def _places(detector: Detector) -> list[str]:
+def _places(config: RunConfig) -> list[str]:
     """The unseen domain, and the last known one; of a foreign checkpoint the first two."""
-    target, sources = detector.config.get("target"), list(detector.config.get("sources", ()))
-    places = [d for d in (target, *reversed(sources)) if d in DOMAINS]
+    places = [d for d in (config.target, *reversed(config.sources)) if d in DOMAINS]
     return (places or list(DOMAINS))[:2]
 
 

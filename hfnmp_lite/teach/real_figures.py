@@ -54,7 +54,8 @@ def look_at(root: Path, recording: Recording, size: int = 96) -> list[Look]:
         if box:
             crop = crop_face(image, size, box)[0]
         named = f"{recording.domain}, {recording.attack_type or 'live'}, frame {number}"
-        return Look(image, box, crop, f"{named}: {by if box else 'no face'}")
+        without = "no annotation" if known else "no face found"
+        return Look(image, box, crop, f"{named}: {by if box else without}")
 
     decoded = decode(root / recording.path, range, look, recording.rotation)
     return list(decoded.taken.values())
@@ -89,19 +90,20 @@ def frame_and_crop(
     # Fixed margins: a computed layout takes twice the time, and a slider redraws this.
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.02, top=0.88, wspace=0.04)
     left.imshow(image, interpolation="nearest")
-    said = "no box"
+    said = "nothing is cut out"
     if box is not None:
         for width, colour in ((5, "black"), (2.5, "white")):  # seen on any ground
             left.add_patch(
                 Rectangle(box[:2], box.width, box.height, fill=False, ec=colour, lw=width)
             )
-        said = f"a box of {box.width} by {box.height} pixels at ({box.x}, {box.y})"
+        where = f"a box of {box.width} by {box.height} pixels at ({box.x}, {box.y})"
+        said = f"{where}, and beside it the crop"
     right.imshow(crop, interpolation="nearest")
     left.set_title(title, fontsize=SIZE)
     right.set_title("crop", fontsize=SIZE)
     for axes in (left, right):
         axes.set_axis_off()
-    return figure, f"{title}: {said}, and beside it the crop."
+    return figure, f"{title}: {said}."
 
 
 def hidden_failures(lost: Sequence[int], hter: Mapping[str, Sequence[float]]) -> Figure:
