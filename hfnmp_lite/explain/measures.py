@@ -17,7 +17,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -66,25 +65,40 @@ def evidence_inside(values: np.ndarray, member: np.ndarray) -> float:
     return float((np.asarray(values, np.float64) * member).sum())
 
 
-def rank_correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Spearman's correlation, of weighted observations if asked; NaN where one is constant.
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's correlation of (n,) values; NaN of fewer than three, or where one is constant."""
+    return float(rank_correlations(a, b, np.ones((1, len(a))))[0])
+
+
+def rank_correlations(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of weighted observations, for many weightings at once.
 
     Parameters
     ----------
     a, b : ndarray
         (n,) values.
-    weights : ndarray, optional
-        (n,) whole numbers: how often each observation counts, as in a bootstrap.
+    weights : ndarray
+        (r, n) whole numbers: how often each observation counts, as in a bootstrap.
+
+    Returns
+    -------
+    ndarray
+        (r,); NaN where fewer than three count, or one of a and b is constant.
     """
-    if weights is not None:
-        times = np.asarray(weights).astype(int)
-        a, b = np.repeat(a, times), np.repeat(b, times)
-    if len(a) < 3:
-        return np.nan
-    ra, rb = rankdata(a), rankdata(b)
-    ra, rb = ra - ra.mean(), rb - rb.mean()
-    norm = np.sqrt((ra @ ra) * (rb @ rb))
-    return float(ra @ rb / norm) if norm > 0 else np.nan
+    total = weights.sum(1)
+    ranks = [_ranks(values, weights) for values in (a, b)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ra, rb = (r - ((weights * r).sum(1) / total)[:, None] for r in ranks)
+        norm = np.sqrt((weights * ra**2).sum(1) * (weights * rb**2).sum(1))
+        found = (weights * ra * rb).sum(1) / norm
+    return np.where((total >= 3) & (norm > 1e-6), found, np.nan)
+
+
+def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Ranks (r, n) of values (n,) that count as often as weights (r, n) say; ties share theirs."""
+    distinct, place = np.unique(values, return_inverse=True)
+    counts = weights @ (place[:, None] == np.arange(len(distinct)))
+    return (counts.cumsum(1) - counts / 2 + 0.5)[:, place]
 
 
 # --- against the model --------------------------------------------------------------------------

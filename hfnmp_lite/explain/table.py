@@ -34,9 +34,8 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 from tqdm import tqdm
 
-from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.evaluate.intervals import draw_subjects
-from hfnmp_lite.explain.measures import HOW_FAR, rank_correlation
+from hfnmp_lite.explain.measures import HOW_FAR, rank_correlations
 
 Record = Mapping[str, object]
 RESAMPLES = 1000
@@ -64,7 +63,8 @@ class Row:
 
 COLUMNS = tuple(f.name for f in fields(Row))
 Key = tuple[str, str, str]  # measure, method, cue
-Statistic = Callable[[np.ndarray], tuple[float, float]]  # weights of records -> value, chance
+Statistic = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""How often each of n observations counts, (r, n) -> r values, and what chance would give."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,13 @@ def summarise(
 def _row(
     network: str, where: str, measure: str, method: str, cue: str, sample: Sample, seed: int
 ) -> Row:
-    value, chance = sample.statistic(np.ones(len(sample.people)))
-    drawn = _weights([sample.people], seed)
-    found = np.array([sample.statistic(w) for (w,) in drawn])
-    low, high = _interval(found[:, 0])
-    above = _interval(found[:, 0] - found[:, 1])
+    (weights,) = _weights([sample.people], seed)
+    values, chances = sample.statistic(weights)
+    low, high = _interval(values[1:])
+    above = _interval(values[1:] - chances[1:])
+    told = float(values[0]), low, high, float(chances[0]), *above
     n, subjects = len(sample.people), len(set(sample.people))
-    return Row(network, where, measure, method, cue, value, low, high, chance, *above, n, subjects)
+    return Row(network, where, measure, method, cue, *told, n, subjects)
 
 
 def _bar(items: Iterable, told: str, progress: bool) -> Iterable:
@@ -143,27 +143,24 @@ def differences(
         both = [key for key in here[0] if key in here[1]]
         for key in _bar(both, f"{first} - {second}, {where}", progress):
             one, other = here[0][key], here[1][key]
-            whole = [np.ones(len(s.people)) for s in (one, other)]
-            value = one.statistic(whole[0])[0] - other.statistic(whole[1])[0]
-            found = np.array(
-                [
-                    one.statistic(a)[0] - other.statistic(b)[0]
-                    for a, b in _weights([one.people, other.people], seed)
-                ]
-            )
-            low, high = _interval(found)
-            n, subjects = len(one.people), len(set(one.people))
-            name = f"{first} - {second}"
-            rows.append(Row(name, where, *key, value, low, high, 0.0, low, high, n, subjects))
+            a, b = _weights([one.people, other.people], seed)
+            value, *found = one.statistic(a)[0] - other.statistic(b)[0]
+            low, high = _interval(np.array(found))
+            told = float(value), low, high, 0.0, low, high
+            counts = len(one.people), len(set(one.people))
+            rows.append(Row(f"{first} - {second}", where, *key, *told, *counts))
     return rows
 
 
-def _weights(people: Sequence[np.ndarray], seed: int) -> list[tuple[np.ndarray, ...]]:
-    """How often each observation counts in each resample, for one or several samples alike."""
+def _weights(people: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
+    """How often each observation counts, (1 + resamples, n) for each sample: at first, once each.
+
+    Subjects are drawn for all samples together.
+    """
     names = np.unique(np.concatenate(people))
-    counts = draw_subjects(np.random.default_rng(seed), len(names), RESAMPLES)
-    places = [np.searchsorted(names, one) for one in people]
-    return [tuple(row[place] for place in places) for row in counts]
+    drawn = draw_subjects(np.random.default_rng(seed), len(names), RESAMPLES)
+    counts = np.concatenate([np.ones((1, len(names))), drawn])
+    return [counts[:, np.searchsorted(names, one)] for one in people]
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
@@ -217,10 +214,13 @@ def _aucs(live: Sequence[Record], attacks: Sequence[Record]) -> dict[Key, Sample
 
 
 def _auc(scores: np.ndarray, labels: np.ndarray) -> Statistic:
-    def statistic(weights: np.ndarray) -> tuple[float, float]:
-        drawn = np.repeat(np.arange(len(scores)), weights.astype(int))
-        both = labels[drawn].any() and not labels[drawn].all()
-        return (metrics.auc(scores[drawn], labels[drawn]) if both else np.nan), 0.5
+    """How often a live picture scores higher than an attack; a tie is half a win."""
+    live, attack = scores[labels][:, None], scores[~labels]
+    wins = (live > attack) + 0.5 * (live == attack)
+
+    def statistic(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        w, v = weights[:, labels], weights[:, ~labels]
+        return _divided((w @ wins * v).sum(1), w.sum(1) * v.sum(1)), np.full(len(weights), 0.5)
 
     return statistic
 
@@ -282,9 +282,9 @@ def _spearman(columns: np.ndarray) -> Statistic:
     """Evidence, effect, and the evidence of a map without places, as columns."""
     evidence, effect, blind = columns.T
 
-    def statistic(weights: np.ndarray) -> tuple[float, float]:
-        said = rank_correlation(evidence, effect, weights)
-        return said, rank_correlation(blind, effect, weights)
+    def statistic(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        said = rank_correlations(evidence, effect, weights)
+        return said, rank_correlations(blind, effect, weights)
 
     return statistic
 
@@ -349,21 +349,23 @@ def _mean(values: np.ndarray, chance: np.ndarray | float = np.nan) -> Statistic:
     known = ~np.isnan(values)
     values, chances = values[known], np.broadcast_to(chance, known.shape)[known]
 
-    def statistic(weights: np.ndarray) -> tuple[float, float]:
-        w = weights[known]
-        if not w.sum():
-            return np.nan, np.nan
-        return float(values @ w / w.sum()), float(chances @ w / w.sum())
+    def statistic(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        w = weights[:, known]
+        total = w.sum(1)
+        return _divided(w @ values, total), _divided(w @ chances, total)
 
     return statistic
 
 
 def _ratio(above: np.ndarray, below: np.ndarray, chance: float = np.nan) -> Statistic:
-    def statistic(weights: np.ndarray) -> tuple[float, float]:
-        whole = float(below @ weights)
-        return (float(above @ weights) / whole if whole > 0 else np.nan), chance
+    def statistic(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return _divided(weights @ above, weights @ below), np.full(len(weights), chance)
 
     return statistic
+
+
+def _divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
 
 
 # --- on disk ------------------------------------------------------------------------------------

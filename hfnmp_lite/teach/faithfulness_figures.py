@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MEASURES = {
-    "correlation": ("all cues", "rank correlation with\nthe measured change"),
-    "deletion": ("every", "deletion: area gained\nover random orders"),
-    "infidelity": ("", "infidelity\n(share missed)"),
-    "sensitivity": ("", "max-sensitivity\n(relative change)"),
-    "randomised all": ("", "likeness after drawing\nall weights anew"),
+    "correlation": ("all cues", "rank correlation with\nthe measured change", "better →"),
+    "deletion": ("every", "deletion: area gained\nover random orders", "better →"),
+    "infidelity": ("", "infidelity\n(share missed)", "← better"),
+    "sensitivity": ("", "max-sensitivity\n(relative change)", "← better"),
+    "randomised all": ("", "likeness after drawing\nall weights anew", "← better"),
 }
+"""Measure -> the cue it is about, title, and which way is better."""
 
 
 def summary(
@@ -42,8 +43,8 @@ def summary(
     figure = _figure(2.0 + 2.1 * len(MEASURES), 1.5 + 0.30 * len(methods) * max(2, len(networks)))
     panels = figure.subplots(1, len(MEASURES), sharey=True, squeeze=False)[0]
     styles = list(zip((PALETTE["live"], PALETTE["replay"], *OTHERS), "osD^", strict=False))
-    for axes, (measure, (cue, title)) in zip(panels, MEASURES.items(), strict=True):
-        _dress(axes)
+    for axes, (measure, (cue, title, better)) in zip(panels, MEASURES.items(), strict=True):
+        _dress(axes, better)
         for m, method in enumerate(methods):
             for n, (network, (shade, shape)) in enumerate(zip(networks, styles, strict=False)):
                 row = found.get((network, measure, method, cue))
