@@ -196,6 +196,9 @@ def test_the_lab_environment(monkeypatch):
     ours = Path(classroom.lab_environment()["JUPYTER_CONFIG_PATH"])
     config = json.loads((ours / "labconfig" / "page_config.json").read_text())
     assert "@jupyterlab/apputils-extension:announcements" in config["disabledExtensions"]
+    config = json.loads((ours / "jupyter_server_config.json").read_text())
+    largest = config["ServerApp"]["tornado_settings"]["websocket_max_message_size"]
+    assert largest > 30 * 2**20  # else a large photograph cuts the connection without a word
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
     both = classroom.lab_environment()["JUPYTER_CONFIG_PATH"]
     assert both == f"mine{os.pathsep}{ours}"

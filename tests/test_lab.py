@@ -17,9 +17,11 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
 
 from hfnmp_lite.teach import classroom
 from hfnmp_lite.teach.exercises import exercises
@@ -174,6 +176,47 @@ def test_a_lesson_in_the_browser(lab, page, number, function, wrong, said, right
     expect(figure).not_to_have_attribute("src", before[1])
     if shot := os.environ.get("HFNMP_SCREENSHOT"):  # to look at by hand
         page.screenshot(path=shot.format(number))
+
+
+UPLOAD = """from hfnmp_lite.data import capture
+from hfnmp_lite.teach import widgets
+
+def show(picture):
+    image = capture.read_image(picture[0]["content"])[:64, :64] if picture else 0 * PLAIN
+    return widgets.gallery([image], ["own"]), f"a picture of mean level {image.mean():.0f}"
+
+PLAIN = capture.np.zeros((64, 64, 3), "uint8")
+widgets.Explorer(show, "at work", picture=widgets.upload("a picture of your own"))
+"""
+
+
+def test_a_picture_is_uploaded(lab, page, tmp_path):
+    """As in notebook 00: a large photograph arrives, and what is none is refused in words."""
+    from playwright.sync_api import expect
+
+    notebook = new_notebook(cells=[new_code_cell(UPLOAD)])
+    notebook.metadata = nbformat.read(SOLVED["00"], as_version=4).metadata
+    nbformat.write(notebook, tmp_path / "lab" / "upload.ipynb")
+    noise = np.random.default_rng(0).integers(0, 256, (2000, 2400, 3)).astype(np.uint8)
+    noise[:64, :64] = 200
+    Image.fromarray(noise).save(tmp_path / "large.png")
+    assert (tmp_path / "large.png").stat().st_size > 12 * 2**20  # more than Jupyter's own limit
+    (tmp_path / "none.png").write_text("no picture")
+
+    page.goto(f"{lab}/lab/tree/upload.ipynb?token=course")
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=240_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    expect(page.get_by_role("img", name="of mean level 0")).to_be_visible(timeout=240_000)
+    button = page.get_by_role("button", name=re.compile("a picture of your own"))
+    for name, shown in (
+        ("none.png", page.get_by_role("alert").filter(has_text="is not an image")),
+        ("large.png", page.get_by_role("img", name="of mean level 200")),
+    ):
+        with page.expect_file_chooser() as chooser:
+            button.click()
+        chooser.value.set_files(tmp_path / name)
+        expect(shown).to_be_visible(timeout=120_000)
 
 
 def answer(page, number: str, function: str, body: str) -> None:
