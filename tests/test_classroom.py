@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from hfnmp_lite import cli
 from hfnmp_lite.data import samples
 from hfnmp_lite.files import InputError
 from hfnmp_lite.teach import classroom
@@ -258,3 +261,35 @@ def test_graded_cells_of_a_copy_cannot_be_deleted(solved, tmp_path):
     assert title.metadata == {}
     assert (stub.metadata.deletable, stub.metadata.get("editable", True)) == (False, True)
     assert (check.metadata.deletable, check.metadata.editable) == (False, False)
+
+
+def test_the_lab_from_the_command_line(solved, tmp_path, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr(classroom, "open_lab", lambda *given, **more: opened.append(given) or 0)
+    folder = tmp_path / "mine"
+    assert cli.main(["lab", "--dir", str(folder), "--no-browser"]) == 0
+    assert opened == [(folder,)]
+    assert len(contents(folder)) == 2
+    (folder / "03_the_meta_pattern.ipynb").write_text("my work")
+    assert cli.main(["lab", "--dir", str(folder), "--reset", "3"]) == 0
+    assert "your earlier work is in " in capsys.readouterr().out
+    assert b"my work" in contents(folder).values()
+    for wrong in (["--reset", "11"], ["--dir", str(folder / "00_start_here.ipynb")]):
+        assert cli.main(["lab", "--dir", str(folder), *wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert len(opened) == 2
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["student"], 'hfnmp_lite.teach.classroom "handout"'),
+        (["student", "DIR=a folder"], 'hfnmp_lite.teach.classroom "a folder"'),
+        (["course", "ONLY=03 07"], "hfnmp_lite.teach.course 03 07"),
+    ],
+)
+def test_make_passes_on_what_it_is_given(arguments, command):
+    top = Path(classroom.__file__).parents[2]
+    done = subprocess.run(["make", "-n", *arguments], cwd=top, capture_output=True, text=True)
+    assert f"python -m {command}\n" in done.stdout, done.stderr

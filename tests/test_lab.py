@@ -151,7 +151,7 @@ def test_a_lesson_in_the_browser(lab, page, number, function, wrong, said, right
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     # An unsolved stub blocks nobody: the run goes on to the last cell.
     last = sum(cell.cell_type == "code" for cell in solved.cells)
-    expect(page.get_by_text(f"[{last}]:", exact=True)).to_be_attached(timeout=900_000)
+    expect(page.get_by_text(f"[{last}]:", exact=True).first).to_be_attached(timeout=900_000)
     here = exercises(solved, number)
     expect(page.get_by_text("it is not written yet")).to_have_count(len(here))
     expect(page.get_by_text("Jupyter news")).to_have_count(0)  # nothing asks for the network

@@ -127,6 +127,8 @@ def test_title_recap_limits_and_quiz(prose):
     head = prose[: prose.index("\n## ")]
     for words_of_it in ("you can", "You need", "Minutes", "seconds on two CPU cores"):
         assert words_of_it in head
+    assert len(costs.IN_HEAD.findall(head)) == 1
+    assert re.search(r"^\| Minutes \| \d+, with the \w+ exercises \|$", head, re.MULTILINE)
     assert "simulated" in head
     for heading in ("## Recap", "**Limits.**", "**Where to go on.**", "## Quiz"):
         assert heading in prose
