@@ -20,8 +20,10 @@ from hfnmp_lite.config import (
     PATTERN_NAMES,
     PRECISIONS,
     PRESETS,
+    STRATEGIES,
     Machine,
     RunConfig,
+    is_first,
 )
 from hfnmp_lite.data.commands import add_arguments as add_data_arguments
 from hfnmp_lite.data.commands import run as run_data
@@ -48,13 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}; nothing was half-written")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         hints = {
-            "train": "; hfnmp train --resume goes on from the last checkpoint",
+            "train": f"; {interruption}" if str(interruption) else "",
             "ablate": "; finished runs are kept, and the same command goes on",
             "data": "; prepared frames are kept, and the same command goes on",
         }
-        print(f"\nhfnmp: interrupted{hints.get(given.command, '')}", file=sys.stderr)
+        if is_first():
+            print(f"\nhfnmp: interrupted{hints.get(given.command, '')}", file=sys.stderr)
         return 130
     return 2
 
@@ -158,7 +161,7 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     machine.add_argument("--devices", type=int, metavar="N", help="processes, or GPUs (default: 1)")
     machine.add_argument("--nodes", type=int, metavar="N", help="machines (default: 1)")
     machine.add_argument(
-        "--strategy", choices=("ddp",), help="how processes share a run: there is one way"
+        "--strategy", choices=STRATEGIES, help="how processes share a run: there is one way"
     )
     machine.add_argument("--precision", choices=PRECISIONS, help="default: 32-true")
     machine.add_argument("--compile", action="store_true", help="torch.compile the network")
@@ -288,10 +291,16 @@ def _show_run(
     machine: Machine,
     tensorboard: bool,
 ) -> None:
-    from hfnmp_lite.experiments.run import is_first, run
+    from hfnmp_lite.experiments.run import run
     from hfnmp_lite.experiments.wording import in_words
 
-    summary = run(config, folder, manifest, resume, machine=machine, tensorboard=tensorboard)
+    try:
+        summary = run(config, folder, manifest, resume, machine=machine, tensorboard=tensorboard)
+    except KeyboardInterrupt:
+        if not (folder / "config.json").exists():
+            raise
+        command = shlex.join(["hfnmp", "train", "--resume", "--out", str(folder)])
+        raise KeyboardInterrupt(f"{command} goes on") from None
     if is_first():
         print(in_words(summary))
         print(f"\nThe run: {folder}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
@@ -13,6 +14,7 @@ FUSION_NAMES = ("hfm", "late", "concat", "top")
 LOSS_NAMES = ("ce+mse", "ce")
 ACCELERATORS = ("auto", "cpu", "cuda")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+STRATEGIES = ("ddp",)
 LBP_METHODS = ("default", "ror", "uniform", "nri_uniform")
 META_ORDERS = ("alternating", "bilevel", "bilevel-first-order")
 ORDER_NAMES = (*META_ORDERS, "joint")
@@ -222,23 +224,59 @@ class Machine:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least 1")
 
+    def launched(self, environment: Mapping[str, str]) -> Machine:
+        """Take over what torchrun or `fabric run` fixed for the processes that it started.
+
+        Raises
+        ------
+        InputError
+            `fabric run` was asked for what there is not here.
+        """
+        found: dict[str, object] = {}
+        if "TORCHELASTIC_RUN_ID" in environment:
+            local = int(environment["LOCAL_WORLD_SIZE"])
+            found = {"devices": local, "nodes": int(environment["WORLD_SIZE"]) // local}
+        if "LT_ACCELERATOR" in environment:
+            given = environment["LT_ACCELERATOR"]
+            found["accelerator"] = {"gpu": "cuda"}.get(given, given)
+        if "LT_PRECISION" in environment:
+            given = environment["LT_PRECISION"]
+            short = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed"}
+            found["precision"] = short.get(given, given)
+        _one_of("strategy", environment.get("LT_STRATEGY", "ddp"), STRATEGIES)
+        return replace(self, **found)
+
     def to_dict(self) -> dict[str, object]:
         """Return what a resumed run must share with its beginning."""
         return {"devices": self.devices, "nodes": self.nodes, "precision": self.precision}
 
     def check_order(self, config: RunConfig) -> None:
-        """Refuse what does not go together: float16's larger losses and a virtual step.
+        """Refuse what does not go together with a step that is differentiated through.
 
         Raises
         ------
         InputError
-            A bilevel order with "16-mixed".
+            A bilevel order with "16-mixed", whose losses are larger; "bilevel" with synchronised
+            batch norm, which has no second derivative.
         """
         if self.precision == "16-mixed" and config.order.startswith("bilevel"):
             raise InputError(
                 f"order '{config.order}' differentiates through a step, which 16-mixed would "
                 "scale; give --precision bf16-mixed or 32-true"
             )
+        if self.sync_batch_norm and config.order == "bilevel":
+            raise InputError(
+                "order 'bilevel' differentiates through a step, and --sync-batch-norm has no "
+                "second derivative; leave it out, or give --order bilevel-first-order"
+            )
+
+
+def is_first() -> bool:
+    """Whether this process is the first, or the only one, before anybody asks torch."""
+    given = os.environ.get
+    if "RANK" in os.environ:  # torchrun counts over all machines, Fabric on each
+        return int(given("RANK")) == 0
+    return int(given("LOCAL_RANK", "0")) == int(given("NODE_RANK", "0")) == 0
 
 
 PRESETS: dict[str, dict[str, object]] = {

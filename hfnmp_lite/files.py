@@ -83,6 +83,10 @@ def read_text(path: str | Path, limit: int, errors: str = "strict") -> str:
         ) from None
 
 
+class LostProcess(InputError):
+    """Another process that shares the work has gone; what was written until then is good."""
+
+
 def write_whole(path: str | Path, data: bytes | str) -> None:
     """Write `data` so that `path` holds either what it held before or all of `data`.
 
@@ -143,7 +147,7 @@ def exclusive(path: str | Path) -> Iterator[None]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.parent / f".{path.name}.lock", "a+b") as lock:
+    with open(lock_of(path), "a+b") as lock:
         try:
             if os.name == "nt":
                 import msvcrt
@@ -158,6 +162,19 @@ def exclusive(path: str | Path) -> Iterator[None]:
                 f"{path}: another process is writing it; wait for it, or give another file"
             ) from None
         yield
+
+
+def lock_of(path: Path) -> Path:
+    """Return the file that carries the hold on `path`."""
+    return path.parent / f".{path.name}.lock"
+
+
+def clear_remains(path: str | Path) -> None:
+    """Delete what a `write_whole` of `path` left that was killed; nobody may be writing it now."""
+    path = Path(path)
+    for remains in path.parent.glob(f".{path.name}.*"):
+        if remains != lock_of(path):
+            remains.unlink(missing_ok=True)
 
 
 def replace_folder(new: Path, final: Path) -> None:

@@ -128,6 +128,41 @@ def test_variants_are_run_in_turn():
     assert {name: len(each) for name, each in seconds.items()} == {"A": 2, "B": 2, "C": 2}
 
 
+def test_no_round_begins_once_there_was_enough_but_two_are_made(monkeypatch):
+    ticks = iter(range(1000))
+    monkeypatch.setattr("time.perf_counter", lambda: next(ticks))  # each run: one second
+    variants = {"A": int, "B": int}
+    for enough, made in ((0, 2), (4, 3), (6, 4), (1000, 5)):
+        with tqdm(disable=True) as bar:
+            seconds = timing.in_turn(variants, 5, bar, int, enough)
+        assert {len(each) for each in seconds.values()} == {made}
+
+
+def test_what_arithmetic_alone_cannot_give_is_said():
+    seconds = {"released": [3.0], "ours": [2.0]}
+    peak = dict.fromkeys(("released", "ours"))
+    found = steps._ratio("released", 2.0, seconds, {"released": 16, "ours": 10}, peak)
+    assert found["of_operations"] == 1.6
+    assert "operations alone give 1.60; for 2.00" in found["floor"]
+    assert "1.25 times as long" in found["floor"]
+    assert "floor" not in steps._ratio("released", 1.5, seconds, {"released": 16, "ours": 10}, peak)
+    assert steps.stream_work()["plain"] / steps.stream_work()["ours"] == 1.5
+
+
+def test_momentum_comes_without_moving_a_weight():
+    case = Case("lite", 64)
+    for name in VARIANTS:
+        step = Step(name, case)
+        before = [p.detach().clone() for p in step.network.parameters()]
+        step.get_momentum()
+        assert all(
+            torch.equal(b, p) for b, p in zip(before, step.network.parameters(), strict=True)
+        )
+        assert "momentum_buffer" in step.on_extractor.state[encoder(step)[0]]
+        assert {g["lr"] for g in step.on_extractor.param_groups} == {0.004}
+        assert float(step(1)) == pytest.approx(float(Step(name, case)(1)), abs=1e-6)
+
+
 def test_ratios_are_taken_round_by_round():
     found = timing.compare([2.0, 9.0, 4.0], [1.0, 3.0, 4.0], wanted=2.5)
     assert found == {"ratio": 2.0, "range": [1.0, 3.0], "wanted": 2.5, "reached": False}
@@ -178,5 +213,10 @@ def test_the_command_measures_and_says_so(monkeypatch, tmp_path, capsys):
     first = step["first_inner_loss"].values()
     assert max(first) - min(first) <= 1e-4
     assert result["simulator"]["frames_per_second"] > 0
-    for words in ("released / ours", "plain / ours", "skimage / ours", "scan / ours", "a second"):
+    assert result["loading"]["rows"] == {"few": 1_000, "many": 2_000}
+    assert all(result["loading"][name]["seconds_to_first_batch"] > 0 for name in ("few", "many"))
+    for words in (
+        *("released / ours", "plain / ours", "skimage / ours", "scan / ours", "a second"),
+        "2,000     rows",
+    ):
         assert words in said

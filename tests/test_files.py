@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from hfnmp_lite.files import fresh_folder, write_whole
+from hfnmp_lite.files import InputError, clear_remains, exclusive, fresh_folder, write_whole
 
 
 def test_write_whole_replaces_and_leaves_nothing_else(tmp_path):
@@ -47,3 +47,20 @@ def test_fresh_folder_appears_whole_or_not_at_all(tmp_path):
         (folder / "b").write_text("new")
     assert os.listdir(final) == ["b"]
     assert os.listdir(tmp_path) == ["final"]
+
+
+def test_remains_of_a_killed_write_go_and_nothing_else(tmp_path):
+    for name in ("a.txt", ".a.txt.x1y2", ".a.txt.lock", ".b.txt.x1y2"):
+        (tmp_path / name).write_text("here")
+    clear_remains(tmp_path / "a.txt")
+    assert sorted(os.listdir(tmp_path)) == [".a.txt.lock", ".b.txt.x1y2", "a.txt"]
+
+
+def test_one_process_at_a_time(tmp_path):
+    with exclusive(tmp_path / "a"):
+        with pytest.raises(InputError, match="another process"), exclusive(tmp_path / "a"):
+            pass
+        with exclusive(tmp_path / "b"):
+            pass
+    with exclusive(tmp_path / "a"):
+        pass

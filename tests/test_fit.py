@@ -1,6 +1,9 @@
 """The loop: no target inside, the same result twice, resume equals never having stopped."""
 
+import csv
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -16,12 +19,14 @@ from hfnmp_lite.config import (
     ORDER_NAMES,
     PATTERN_NAMES,
     PRESETS,
+    Machine,
     RunConfig,
     make_config,
 )
 from hfnmp_lite.data import loaders
 from hfnmp_lite.data.presentations import read_manifest
 from hfnmp_lite.data.protocols import leave_one_out
+from hfnmp_lite.experiments.run import run
 from hfnmp_lite.files import InputError
 from hfnmp_lite.learn import fit as fit_module
 from hfnmp_lite.learn.fit import fit
@@ -189,10 +194,33 @@ def test_snapshots_hold_the_extractor_at_every_look(protocol, tmp_path):
     assert not (tmp_path / "random" / "snapshots.safetensors").exists()
 
 
-def test_an_exploding_loss_ends_the_run_with_one_line(protocol, tmp_path):
-    config = replace(smoke(pattern="rgb"), network_lr=1e30, optimizer="sgd")
-    with pytest.raises(FloatingPointError, match="lower the learning rates"):
+@pytest.mark.parametrize(("look", "what"), [(2, "meta_train loss"), (1, "score of held-out")])
+def test_an_exploding_loss_ends_the_run_with_one_line(protocol, tmp_path, look, what):
+    """The first step is taken down a finite loss: a look right after it sees it in the scores."""
+    config = smoke(pattern="rgb", network_lr=1e30, optimizer="sgd", validate_every=look)
+    with pytest.raises(FloatingPointError, match=f"the {what}.*lower the learning rates"):
         learn(config, protocol, tmp_path / "run")
+
+
+def test_a_held_out_presentation_without_a_readable_frame_is_named(protocol, tmp_path):
+    gone = replace(protocol.validation[0], frames=(tmp_path / "gone.jpg",))
+    with pytest.raises(InputError, match=f"'{gone.id}' has no frame that can be read"):
+        fit(
+            smoke(pattern="rgb"),
+            protocol.training,
+            [gone, *protocol.validation[1:]],
+            tmp_path,
+            progress=False,
+        )
+
+
+@pytest.mark.parametrize("order", ["alternating", "bilevel"])
+def test_two_source_domains_are_enough(small_samples, tmp_path, order):
+    presentations = read_manifest(small_samples / "manifest.csv")
+    protocol = leave_one_out(presentations, "webcam", DOMAINS[:2])
+    config = make_config("smoke", "webcam", (*DOMAINS[:2], "webcam"), order=order, stages=1)
+    assert config.sources == DOMAINS[:2]
+    assert learn(config, protocol, tmp_path / "run").validation["iteration"] in (2, 4)
 
 
 def test_a_damaged_or_foreign_last_checkpoint_is_refused(protocol, tmp_path):
@@ -216,10 +244,50 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(protocol, tmp_pa
         assert same(whole, learn(config, protocol, tmp_path / "run", resume=True))
         assert "going on from before.ckpt" in capsys.readouterr().out
     last.unlink()
+    (tmp_path / "run" / ".last.ckpt.0123").write_bytes(b"what a killed process left")
     assert same(whole, learn(config, protocol, tmp_path / "run", resume=True))
+    assert "was not finished; going on from before.ckpt" in capsys.readouterr().out
+    assert not (tmp_path / "run" / ".last.ckpt.0123").exists()
 
 
-def test_one_iteration_of_the_paper_preset(protocol, tmp_path):
+def test_a_checkpoint_of_another_architecture_is_refused(protocol, tmp_path):
+    config = smoke(pattern="rgb")
+    learn(config, protocol, tmp_path / "run")
+    last = tmp_path / "run" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    detector = content["detector"]
+    for damage in (
+        {k: v for k, v in detector.items() if "classifier" not in k},
+        {k: v[:1] if "classifier" in k else v for k, v in detector.items()},
+    ):
+        torch.save(content | {"detector": damage}, last)
+        with pytest.raises(InputError, match=r"last.ckpt: does not fit this version"):
+            learn(config, protocol, tmp_path / "run", resume=True)
+    torch.save({k: v for k, v in content.items() if k != "scale"} | {"optimizers": {}}, last)
+    with pytest.raises(InputError, match=r"last.ckpt: does not fit this version"):
+        learn(config, protocol, tmp_path / "run", resume=True)
+
+
+def test_one_iteration_of_the_paper_preset_as_it_is(protocol, tmp_path):
+    """ResNet-50, 256 px, K = 4, 8 images of each domain: about a minute on one core, 4 GB."""
+    config = replace(make_config("paper", "webcam", DOMAINS, stages=1), iterations=1)
+    assert (config.trunk, config.size, config.inner_steps) == ("resnet50", 256, 4)
+    assert (config.per_class, config.optimizer, config.network_lr) == (4, "sgd", 1e-3)
+    few = [  # a live face and an attack of each source, one frame each
+        replace(p, frames=p.frames[:1])
+        for domain in config.sources
+        for live in (True, False)
+        for p in [p for p in protocol.validation if (p.domain, p.live) == (domain, live)][:1]
+    ]
+    rows = []
+    detector = fit(config, protocol.training, few, tmp_path, progress=False, watch=rows.append)
+    assert sum(p.numel() for p in detector.network.parameters()) == 60_946_307
+    assert [row["iteration"] for row in rows] == [1]
+    assert 0 < rows[0]["meta_train"] < 3
+    assert 0 < rows[0]["meta_test"] < 3
+
+
+def test_both_stages_of_the_paper_preset_on_little_images(protocol, tmp_path):
     config = replace(
         make_config("paper", "webcam", DOMAINS),
         iterations=1,
@@ -229,6 +297,25 @@ def test_one_iteration_of_the_paper_preset(protocol, tmp_path):
         inner_steps=1,
     )
     assert learn(config, protocol, tmp_path / "run").network.settings["trunk"] == "resnet50"
+
+
+def test_the_log_for_tensorboard(small_samples, tmp_path):
+    config, manifest = smoke(pattern="rgb"), small_samples / "manifest.csv"
+    how = {"progress": False, "machine": Machine(accelerator="cpu"), "tensorboard": True}
+    if find_spec("tensorboard") is None:
+        with pytest.raises(InputError, match=r"pip install \"hfnmp-lite\[tensorboard\]\""):
+            run(config, tmp_path / "run", manifest, **how)
+        return
+    run(config, tmp_path / "run", manifest, **how)
+    events = import_module("tensorboard.backend.event_processing.event_accumulator")
+    found = events.EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    found.Reload()
+    with open(tmp_path / "run" / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name in ("meta_train", "val_auc", "val_hter"):
+        written = [(e.step, e.value) for e in found.Scalars(f"stage 1/{name}")]
+        expected = [(int(r["iteration"]), float(r[name])) for r in rows if r[name]]
+        assert written == [(step, pytest.approx(value)) for step, value in expected]
 
 
 def test_names_agree_with_the_model():

@@ -1,7 +1,9 @@
 """Manifests at the door, splits by subject, batches, protocols."""
 
 import csv
+import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -133,6 +135,39 @@ def test_batches_are_balanced_and_a_function_of_their_number(one_domain):
     assert images.shape == (6, 3, 64, 64)
     assert 0 <= images.min() <= images.max() <= 1
     assert not np.array_equal(drawn[0][0], drawn[1][0])
+
+
+def test_frames_read_side_by_side_make_the_same_batches(one_domain):
+    alone = DomainBatches(one_domain, per_class=3, size=64, seed=7, shift=5)
+    with ThreadPoolExecutor(4) as readers:
+        many = DomainBatches(one_domain, per_class=3, size=64, seed=7, shift=5, readers=readers)
+        for _ in range(5):
+            assert np.array_equal(alone.draw()[0], many.draw()[0])
+
+
+def test_of_a_large_manifest_little_is_kept(tmp_path):
+    def held(letters):
+        rows = [
+            {
+                **{"path": f"{i}.png", "domain": "d", "subject": f"s{i // 10}", "live": i % 2},
+                **{"presentation": f"p{i}", "attack_type": "" if i % 2 else "print"},
+                "parameters": letters * "x",
+            }
+            for i in range(2_000)
+        ]
+        write_manifest(tmp_path / "manifest.csv", rows)
+        del rows
+        tracemalloc.start()
+        try:
+            presentations = read_manifest(tmp_path / "manifest.csv")
+            assert len(presentations) == 2_000
+            return np.array(tracemalloc.get_traced_memory())  # now, and the peak
+        finally:
+            tracemalloc.stop()
+
+    short, long = held(10), held(5_000)  # what was drawn for a frame is not read into memory
+    assert max(long - short) < 200_000 < 2_000 * 5_000
+    assert short[0] < 2_000 * 2_000
 
 
 def test_every_frame_comes_once_before_any_comes_twice(one_domain):

@@ -11,16 +11,34 @@ import numpy as np
 import pytest
 
 from hfnmp_lite.config import Machine, make_config
+from hfnmp_lite.experiments.run import _claim, run
+from hfnmp_lite.files import InputError, exclusive
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
 
 DOMAINS = ("handheld", "mixed", "phone", "webcam")
 MOMENTS = 10
 
 
-def go(manifest, folder, resume):
-    """One run, in a process of its own that torch was imported for beforehand."""
+def go(manifest, folder, resume, dies_at=None):
+    """One run, in a process of its own that torch was imported for beforehand.
+
+    With `dies_at` it is killed at that write of last.ckpt, the one before having been moved away.
+    """
     import torch
 
-    from hfnmp_lite.experiments.run import run
+    from hfnmp_lite.learn import state
+
+    write, writes = state.write_whole, []
+
+    def write_or_die(path, data):
+        if path.name == "last.ckpt":
+            writes.append(path)
+            if len(writes) == dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+        write(path, data)
+
+    state.write_whole = write_or_die
 
     torch.set_num_threads(1)
     config = make_config(
@@ -39,7 +57,7 @@ def processes():
 def finish(processes, *arguments):
     process = processes.Process(target=go, args=arguments)
     process.start()
-    process.join(120)
+    process.join(600)
     assert process.exitcode == 0
 
 
@@ -50,16 +68,41 @@ def what_it_left(folder):
     return log, *((folder / name).read_bytes() for name in names)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
-def test_killed_at_random_moments_and_resumed_equals_never_killed(
-    small_samples, tmp_path, processes
-):
-    manifest = small_samples / "manifest.csv"
-    finish(processes, manifest, tmp_path / "whole", False)
+@pytest.fixture(scope="module")
+def manifest(small_samples):
+    return small_samples / "manifest.csv"
+
+
+@pytest.fixture(scope="module")
+def whole(manifest, processes, tmp_path_factory):
+    """What a run leaves that nobody disturbs, and its seconds when it is the second of its kind."""
+    folder = tmp_path_factory.mktemp("resume")
+    finish(processes, manifest, folder / "whole", False)
     started = time.perf_counter()
-    finish(processes, manifest, tmp_path / "again", False)
-    whole, duration = what_it_left(tmp_path / "whole"), time.perf_counter() - started
-    assert what_it_left(tmp_path / "again") == whole
+    finish(processes, manifest, folder / "again", False)
+    duration = time.perf_counter() - started
+    left = what_it_left(folder / "whole")
+    assert what_it_left(folder / "again") == left
+    return left, duration
+
+
+@pytest.mark.parametrize(("dies_at", "left"), [(1, 0), (2, 1), (4, 1), (5, 1), (9, 1)])
+def test_killed_between_two_checkpoints(manifest, whole, tmp_path, processes, dies_at, left):
+    """Before there is any; in the first stage, at its end; in the second, at its beginning."""
+    process = processes.Process(target=go, args=(manifest, tmp_path, False, dies_at))
+    process.start()
+    process.join(300)
+    assert process.exitcode == -signal.SIGKILL
+    assert not (tmp_path / "last.ckpt").exists()
+    assert (tmp_path / "before.ckpt").exists() == left
+    finish(processes, manifest, tmp_path, True)
+    assert what_it_left(tmp_path) == whole[0]
+
+
+def test_killed_at_random_moments_and_resumed_equals_never_killed(
+    manifest, whole, tmp_path, processes
+):
+    whole, duration = whole
     rng = np.random.default_rng(int(time.time()))  # other moments every time, on purpose
     unfinished = 0
     for i, moment in enumerate(rng.uniform(0, duration, MOMENTS)):
@@ -76,3 +119,20 @@ def test_killed_at_random_moments_and_resumed_equals_never_killed(
             finish(processes, manifest, folder, begun)
         assert what_it_left(folder) == whole, f"killed after {moment:.3f} s"
     assert unfinished >= MOMENTS // 2
+
+
+def test_two_at_one_run_refuse_each_other(manifest, tmp_path):
+    config = make_config("smoke", "webcam", DOMAINS, "rgb")
+    machine = Machine(accelerator="cpu")
+    _claim(config, tmp_path, manifest, machine, resume=False)  # as a run begins
+    with exclusive(tmp_path / "run"), pytest.raises(InputError, match="another process"):
+        run(config, tmp_path, manifest, resume=True, machine=machine, progress=False)
+
+
+def test_a_run_that_is_refused_leaves_no_folder(manifest, tmp_path):
+    config = make_config("smoke", "webcam", DOMAINS, "rgb")
+    machine = Machine(accelerator="cpu", sync_batch_norm=True)
+    for folder in (tmp_path / "new", tmp_path):
+        with pytest.raises(InputError, match="needs GPUs"):
+            run(config, folder, manifest, machine=machine, progress=False)
+        assert list(tmp_path.iterdir()) == []

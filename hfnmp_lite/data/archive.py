@@ -50,7 +50,7 @@ def split(path: Path) -> tuple[Path, str] | None:
 def is_there(path: Path) -> bool:
     """Whether a frame, a file or a member of a zip, is there."""
     try:
-        if path.is_file():
+        if os.path.isfile(path):  # half the time of path.is_file(), for 100,000 of them
             return True
         parts = split(path)
         if parts is None:

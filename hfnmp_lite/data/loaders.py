@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -21,6 +24,8 @@ from hfnmp_lite.data.images import MAX_PIXELS, MIN_SIDE
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError
 
+_QUIET = threading.Lock()  # warnings are silenced for a whole process: by one thread at a time
+
 
 def load_frame(path: Path, size: int) -> np.ndarray:
     """Decode one frame, a file or in a zip, and resize it: uint8 (size, size, 3), RGB.
@@ -32,7 +37,11 @@ def load_frame(path: Path, size: int) -> np.ndarray:
     """
     try:
         data = read_bytes(path)
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as header:
+        with (
+            _QUIET,
+            warnings.catch_warnings(action="ignore"),
+            Image.open(io.BytesIO(data)) as header,
+        ):
             width, height = header.size  # read before any pixel is decoded
             if header.format == "PNG":
                 header.verify()  # its checksums: libpng would complain to the terminal
@@ -124,6 +133,8 @@ class DomainBatches:
         Largest move in pixels.
     first, step : int
         Draw batches number `first`, `first + step`, ...: processes that share a run divide them.
+    readers : Executor, optional
+        Reads frames side by side; the batches stay the same.
     """
 
     def __init__(
@@ -135,6 +146,7 @@ class DomainBatches:
         shift: int = 0,
         first: int = 0,
         step: int = 1,
+        readers: Executor | None = None,
     ) -> None:
         (domain,) = {p.domain for p in presentations}
         self._frames = [
@@ -144,6 +156,7 @@ class DomainBatches:
         self._per_class, self._size, self._shift = per_class, size, shift
         self._seed = [seed, int.from_bytes(hashlib.sha256(domain.encode()).digest()[:4])]
         self._first, self._step = first, step
+        self._map = map if readers is None else readers.map
         self._orders: dict[int, tuple[int, np.ndarray]] = {}
         self.drawn = 0
         """Batches drawn so far; set it to resume."""
@@ -153,7 +166,8 @@ class DomainBatches:
         number = self._first + self._step * self.drawn
         rng = np.random.default_rng([*self._seed, 2, number])
         files = [f for label in (0, 1) for f in self._of_class(label, number)]
-        images = [self._vary(load_frame(f, self._size), rng) for f in files]
+        read = self._map(partial(load_frame, size=self._size), files)
+        images = [self._vary(image, rng) for image in read]
         self.drawn += 1
         live = torch.tensor([0, 1]).repeat_interleave(self._per_class)
         return to_batch(images), live

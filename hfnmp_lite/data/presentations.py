@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from hfnmp_lite.data.archive import is_there
-from hfnmp_lite.files import InputError, read_text, write_whole
+from hfnmp_lite.files import InputError, open_regular, write_whole
 
 MANIFEST_COLUMNS = (
     "path",
@@ -32,6 +33,8 @@ REQUIRED_COLUMNS = ("path", "domain", "subject", "presentation", "live", "attack
 # manifest's own; the official partition; why a listed presentation has no frame.
 REAL_COLUMNS = (*MANIFEST_COLUMNS, "root", "partition", "failure")
 MAX_MANIFEST = 2**30  # bytes; a million frames take 200 MiB
+_SHARED = ("domain", "subject", "live", "attack_type")  # by all frames of a presentation
+_FIRST = (*_SHARED, "instrument", "partition", "failure")  # taken from its first row
 VIDEO_SUFFIXES = frozenset(
     (".avi", ".mov", ".mp4", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 )
@@ -82,16 +85,28 @@ def read_manifest(path: str | Path) -> list[Presentation]:
         duplicate, or a video; a presentation contradicts itself. The message names the line.
     """
     path = Path(path)
-    folder = path.resolve().parent
-    rows: dict[str, list[tuple[int, Mapping[str, str]]]] = {}
-    for line, row in read_rows(path):
-        if not row.get("failure") and PurePosixPath(row["path"]).suffix.lower() in VIDEO_SUFFIXES:
+    folder = str(path.resolve().parent)
+    groups: dict[str, tuple[int, dict[str, str], list[Path]]] = {}
+    for line, row in _checked_rows(path):
+        failed = bool(row.get("failure"))
+        if not failed and os.path.splitext(row["path"])[1].lower() in VIDEO_SUFFIXES:
             raise InputError(
                 f"{path}, line {line}: '{row['path']}' is a video; make frames of it first: "
                 f"hfnmp data prepare {path}"
             )
-        rows.setdefault(row["presentation"], []).append((line, row))
-    presentations = [_presentation(path, folder, key, group) for key, group in rows.items()]
+        key = row["presentation"]
+        if key not in groups:  # of a row no more is kept than a presentation needs
+            groups[key] = line, {c: row.get(c) or "" for c in _FIRST}, []
+        first_line, first, frames = groups[key]
+        for column in _SHARED:
+            if row[column] != first[column]:
+                raise InputError(
+                    f"{path}, line {line}: presentation '{key}' has {column} '{row[column]}' here "
+                    f"and '{first[column]}' on line {first_line}; all its frames must agree"
+                )
+        if not failed:
+            frames.append(Path(f"{row.get('root') or folder}/{row['path']}"))
+    presentations = [_presentation(key, row, frames) for key, (_, row, frames) in groups.items()]
     homes: dict[str, str] = {}
     for p in presentations:
         if homes.setdefault(p.subject, p.domain) != p.domain:
@@ -110,8 +125,11 @@ def read_rows(path: str | Path) -> list[tuple[int, Mapping[str, str]]]:
     InputError
         As `read_manifest`, but for what takes more than one row to see.
     """
-    path = Path(path)
-    rows, seen = [], {}
+    return list(_checked_rows(Path(path)))
+
+
+def _checked_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
+    seen: dict[tuple[str, str], int] = {}
     for line, row in _rows(path):
         _check_row(path, line, row)
         place = (row.get("root", ""), row["path"])
@@ -121,35 +139,44 @@ def read_rows(path: str | Path) -> list[tuple[int, Mapping[str, str]]]:
                 "every frame is listed once: remove one of the two"
             )
         seen[place] = line
-        rows.append((line, row))
-    if not rows:
+        yield line, row
+    if not seen:
         raise InputError(f"{path}: holds no rows; expected one row for each frame")
-    return rows
 
 
-def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, str]]]:
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     try:
-        text = read_text(path, MAX_MANIFEST)
+        file = open_regular(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such manifest; give the path of a manifest.csv") from None
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{path}: cannot be read as a CSV manifest ({reason})") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = reader.fieldnames or []
-        missing = [c for c in REQUIRED_COLUMNS if c not in header]
-        if missing:
+    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        if os.fstat(file.fileno()).st_size > MAX_MANIFEST:
             raise InputError(
-                f"{path}: has no column {', '.join(missing)}; the header must hold at least "
-                f"{','.join(REQUIRED_COLUMNS)}"
+                f"{path}: has more than {MAX_MANIFEST >> 20} MiB; expected a shorter text"
             )
-        for row in reader:
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise InputError(
-            f"{path}, line {reader.line_num}: is not a valid CSV table ({error})"
-        ) from None
+        reader = csv.DictReader(text, strict=True)
+        try:
+            header = reader.fieldnames or []
+            missing = [c for c in REQUIRED_COLUMNS if c not in header]
+            if missing:
+                raise InputError(
+                    f"{path}: has no column {', '.join(missing)}; the header must hold at least "
+                    f"{','.join(REQUIRED_COLUMNS)}"
+                )
+            for row in reader:
+                yield reader.line_num, row
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path}: is no UTF-8 text (byte {error.object[error.start]:#04x}); "
+                "save it as UTF-8"
+            ) from None
+        except csv.Error as error:
+            raise InputError(
+                f"{path}, line {reader.line_num}: is not a valid CSV table ({error})"
+            ) from None
 
 
 def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:
@@ -166,8 +193,7 @@ def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:
             f"{where}: live is {row['live']} and attack_type is '{row['attack_type']}'; an attack "
             "needs an attack_type and a live face has none"
         )
-    relative = PurePosixPath(row["path"])
-    if relative.is_absolute() or ".." in relative.parts or "\0" in row["path"]:
+    if row["path"].startswith("/") or ".." in row["path"].split("/") or "\0" in row["path"]:
         raise InputError(
             f"{where}: path '{row['path']}' leaves the manifest's folder; paths are relative to it"
         )
@@ -176,31 +202,17 @@ def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:
         raise InputError(f"{where}: root '{root}' is no absolute path; give the data's folder")
 
 
-def _presentation(
-    path: Path, folder: Path, key: str, group: list[tuple[int, Mapping[str, str]]]
-) -> Presentation:
-    first = group[0][1]
-    for line, row in group[1:]:
-        for column in ("domain", "subject", "live", "attack_type"):
-            if row[column] != first[column]:
-                raise InputError(
-                    f"{path}, line {line}: presentation '{key}' has {column} '{row[column]}' here "
-                    f"and '{first[column]}' on line {group[0][0]}; all its frames must agree"
-                )
+def _presentation(key: str, first: Mapping[str, str], frames: Sequence[Path]) -> Presentation:
     return Presentation(
         id=key,
         domain=first["domain"],
         subject=first["subject"],
         live=first["live"] == "1",
         attack_type=first["attack_type"] or None,
-        instrument=first.get("instrument") or None,
-        frames=tuple(
-            (Path(row["root"]) if row.get("root") else folder) / row["path"]
-            for _, row in group
-            if not row.get("failure")
-        ),
-        partition=first.get("partition") or None,
-        failure=first.get("failure") or None,
+        instrument=first["instrument"] or None,
+        frames=tuple(frames),
+        partition=first["partition"] or None,
+        failure=first["failure"] or None,
     )
 
 

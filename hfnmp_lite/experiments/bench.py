@@ -1,4 +1,4 @@
-"""How fast the method runs: the meta step, LBP, the metrics and the simulator.
+"""How fast the method runs: the meta step, LBP, the metrics, the simulator and the loading.
 
 Each is timed beside a baseline, the two in turn, and beside the floor of its arithmetic. No
 baseline is slower than what it stands for.
@@ -22,6 +22,9 @@ from tqdm import tqdm
 
 from hfnmp_lite.data.workers import default_count
 from hfnmp_lite.evaluate import metrics
+from hfnmp_lite.experiments.card import measure_card
+from hfnmp_lite.experiments.card import table as card_table
+from hfnmp_lite.experiments.loading import MANY, measure_loading
 from hfnmp_lite.experiments.steps import SEED, Case, measure_steps
 from hfnmp_lite.experiments.timing import Matmul, compare, figure, in_turn, prepare, waiter
 from hfnmp_lite.files import InputError, write_whole
@@ -30,7 +33,7 @@ from hfnmp_lite.provenance import provenance
 from hfnmp_lite.simulate import scene
 from hfnmp_lite.simulate.domains import DOMAINS
 
-CASES = {"lite": (128, 15), "resnet50": (256, 5)}  # trunk -> side in pixels, rounds
+CASES = {"lite": (128, 9), "resnet50": (256, 5)}  # trunk -> side in pixels, rounds
 LBP_SHAPE = (32, 3, 128, 128)
 SCORES = 10_000
 THRESHOLDS = 100_001
@@ -100,9 +103,12 @@ def bench(device: str = "cpu", quick: bool = False, progress: bool = True) -> di
             for trunk, (size, rounds) in CASES.items()
             if trunk == "lite" or not quick
         }
-        result["lbp"] = measure_lbp(device, 3 if quick else 15, progress)
-        result["metrics"] = measure_metrics(1_001 if quick else THRESHOLDS, 5, progress)
+        if device == "cuda":
+            result["card"] = measure_card(Case("resnet50", 256, device), 10, progress=progress)
+        result["lbp"] = measure_lbp(device, 3 if quick else 9, progress)
+        result["metrics"] = measure_metrics(1_001 if quick else THRESHOLDS, 3, progress)
         result["simulator"] = measure_simulator(1 if quick else 2, progress)
+        result["loading"] = measure_loading(2_000 if quick else MANY)
     finally:
         torch.set_num_threads(before)
     return _rounded(result)
@@ -310,8 +316,18 @@ def table(result: dict) -> str:
     for section in (*result["meta_step"].values(), result["lbp"], result["metrics"]):
         lines += ["", f"{section['what']}; matmul {section['matmul_gflops']:.0f} GFLOP/s"]
         lines += _rows(section)
+    if "card" in result:
+        lines += ["", *card_table(result["card"])]
     found = result["simulator"]
     lines += ["", f"{found['what']}:", f"  {'ours':16s} {found['frames_per_second']:.1f}"]
+    found = result["loading"]
+    lines += ["", f"{found['what']}:"]
+    for name in ("few", "many"):
+        line = f"  {found['rows'][name]:<9,d} rows {found[name]['seconds_to_first_batch']:.3g} s"
+        if "memory_mb" in found[name]:
+            line += f", {found[name]['memory_mb']:.0f} MB, then batches take "
+            line += f"{found[name]['more_after_batches_mb']:.0f} MB more"
+        lines.append(line)
     return "\n".join(lines)
 
 
@@ -332,3 +348,5 @@ def _rows(section: dict) -> Iterator[str]:
         if "of_peak_memory" in r:
             line += f", peak memory {r['of_peak_memory']:.3g}"
         yield line
+        if "floor" in r:
+            yield f"    {r['floor']}"

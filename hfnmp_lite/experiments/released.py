@@ -103,7 +103,7 @@ def released_loss(output: tuple[Tensor, Tensor], live: Tensor) -> Tensor:
     """Cross-entropy plus the squared error of the map, for live (N,) int64."""
     logits, score_map = output
     wanted = torch.zeros_like(score_map)
-    wanted[live == 1] = 1
+    wanted[:] = live.view(-1, 1, 1, 1)
     return cross_entropy(logits, live) + mse_loss(score_map, wanted)
 
 
@@ -114,7 +114,7 @@ def released_iteration(
     meta_train: Batch,
     on_network: Optimizer,
     on_extractor: Optimizer,
-) -> dict[str, float]:
+) -> dict[str, Tensor]:
     """Do K steps of the extractor on meta-test, then one of the network on meta-train.
 
     Each optimizer clears the gradients of its own parameters alone. So those of the network pile up
@@ -130,14 +130,14 @@ def released_iteration(
         on_extractor.zero_grad()
         loss.backward()
         on_extractor.step()
-        test_loss = loss.item()
+        test_loss = loss.detach()
     images, live = meta_train
     pattern, _ = extractor(images)
     loss = released_loss(network(images, pattern), live) / 2
     on_network.zero_grad()
     loss.backward()
     on_network.step()
-    return {"meta_test": test_loss, "meta_train": 2 * loss.item()}
+    return {"meta_test": test_loss, "meta_train": 2 * loss.detach()}
 
 
 def copy_ours(ours: HFN, released: ReleasedNetwork) -> None:

@@ -9,20 +9,20 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from hfnmp_lite.config import Machine, RunConfig
+from hfnmp_lite.config import Machine, RunConfig, is_first
 from hfnmp_lite.data.lists import describe as describe_lists
 from hfnmp_lite.data.presentations import Presentation, missing_frames, read_manifest
 from hfnmp_lite.data.protocols import Protocol, leave_one_out, name_of
 from hfnmp_lite.data.recordings import shortened
 from hfnmp_lite.data.samples import root
 from hfnmp_lite.evaluate import metrics
-from hfnmp_lite.files import InputError, write_whole
+from hfnmp_lite.files import InputError, LostProcess, exclusive, lock_of, write_whole
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 
 if TYPE_CHECKING:
@@ -73,17 +73,30 @@ def run(
     Raises
     ------
     InputError
-        The folder holds a finished run, another run's beginning or something else; the data cannot
-        be used.
+        The folder holds a finished run, another run's beginning or something else, or another
+        process is at it; the data cannot be used.
     """
     presentations = load_data(manifest)
     protocol = protocol_of(config, presentations)
     if config.trunk_weights is not None and not Path(config.trunk_weights).is_file():
         raise InputError(f"{config.trunk_weights}: no such file; give --trunk-weights a state dict")
-    machine = machine or Machine()
+    machine = (machine or Machine()).launched(os.environ)
     machine.check_order(config)
-    if is_first():
-        _claim(config, folder, manifest, machine, resume)
+    with _claimed(config, folder, manifest, machine, resume) if is_first() else nullcontext():
+        how = {"progress": progress, "machine": machine, "tensorboard": tensorboard}
+        return _learn_and_judge(config, folder, presentations, protocol, manifest, **how)
+
+
+def _learn_and_judge(
+    config: RunConfig,
+    folder: Path,
+    presentations: Sequence[Presentation],
+    protocol: Protocol,
+    manifest: str | Path | None,
+    progress: bool,
+    machine: Machine,
+    tensorboard: bool,
+) -> dict[str, object]:
     # torch takes seconds to import: only once everything that can be refused has been.
     import torch
 
@@ -112,7 +125,9 @@ def run(
         )
     scored = compute.score(detector, protocol.target, config.size, progress)
     if not compute.first:
-        return {"target": config.target, **judge(scored, detector.threshold)}
+        summary = compute.from_first(None)
+        compute.close()
+        return summary
     save_checkpoint(folder / "model.safetensors", detector, config.to_dict())
     write_scores(folder / "scores.csv", scored)
     summary = {
@@ -149,7 +164,7 @@ def run(
     }
     write_whole(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
     (folder / BEFORE).unlink(missing_ok=True)
-    return summary
+    return compute.from_first(summary)
 
 
 def protocol_of(config: RunConfig, presentations: Sequence[Presentation]) -> Protocol:
@@ -174,12 +189,6 @@ def readable_sources(
         said = f"{len(problems)} frames of the sources cannot be read and are left out"
         tqdm.write(f"warning: {said}", file=sys.stderr)
     return [*sources, *(p for p in presentations if p.domain == config.target)]
-
-
-def is_first() -> bool:
-    """Whether this process is the first, or the only one, before anybody asks torch."""
-    rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
-    return int(rank) == 0
 
 
 def _device(compute: Compute) -> str:
@@ -361,6 +370,37 @@ def begun(folder: Path) -> tuple[RunConfig, str | None, dict[str, object]]:
         raise InputError(
             f"{folder / 'config.json'}: is damaged; expected what a run wrote at its start"
         ) from None
+
+
+@contextmanager
+def _claimed(
+    config: RunConfig,
+    folder: Path,
+    manifest: str | Path | None,
+    machine: Machine,
+    resume: bool,
+) -> Iterator[None]:
+    """Hold the run directory for this process; where a run is refused, leave it as it was."""
+    before = {path.name for path in folder.iterdir()} if folder.is_dir() else None
+    _claim(config, folder, manifest, machine, resume)
+    held = False
+    try:
+        with exclusive(folder / "run"):
+            held = True
+            yield
+    except LostProcess:
+        raise
+    except InputError:
+        begun = any(folder.glob("*.ckpt"))
+        if held and not begun and "config.json" not in (before or ()):
+            (folder / "config.json").unlink(missing_ok=True)
+        raise
+    finally:
+        if held:
+            lock_of(folder / "run").unlink(missing_ok=True)
+        if before is None:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
 
 
 def _claim(

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+if TYPE_CHECKING:
+    import torch
+
 MEMORY_RULE = (
-    "in a fresh process for each variant: the largest resident size during two meta steps with "
-    "K = 1 less the resident size after the set-up, whose freed memory is given back first (Linux: "
-    "VmHWM, reset after the set-up, less VmRSS; ru_maxrss would count what the process that "
-    "started it held); on a GPU, the same of the allocated memory"
+    "in a fresh process for each variant: the largest resident size during a meta step with K = 1, "
+    "and one on tiny images before it that gives the optimizers their momentum, less the resident "
+    "size after the set-up, whose freed memory is given back first (Linux: VmHWM, reset after the "
+    "set-up, less VmRSS; ru_maxrss would count what the process that started it held); on a GPU, "
+    "the same of the allocated memory"
 )
 
 
@@ -41,14 +47,17 @@ def in_turn(
     rounds: int,
     bar: tqdm,
     wait: Callable[[], None],
+    enough: float = math.inf,
 ) -> dict[str, list[float]]:
     """Run the variants one after another, in every round, and return the seconds of each.
 
     What disturbs the machine for longer than one run falls on all variants. `wait` as `waiter`
-    gives it.
+    gives it. After `enough` seconds no round begins but the second.
     """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(rounds):
+    for number in range(rounds):
+        if number > 1 and sum(map(sum, seconds.values())) > enough:
+            break
         for name, run in variants.items():
             bar.set_postfix_str(name)
             wait()
@@ -86,13 +95,15 @@ def figure(seconds: Sequence[float], flop: float | None, gflops: float) -> dict[
 
 
 class Matmul:
-    """A matrix product whose time gives the machine's rate; single precision, square."""
+    """A matrix product whose time gives the machine's rate; square, in float32 by default."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, dtype: torch.dtype | None = None) -> None:
         import torch
 
-        side = 2048 if device == "cpu" else 8192
-        self.a, self.out = (torch.rand(side, side, device=device) for _ in range(2))
+        side = 8192
+        if device == "cpu":
+            side = 2048 if dtype in (None, torch.float32) else 256  # without bf16 units it is slow
+        self.a, self.out = (torch.rand(side, side, device=device, dtype=dtype) for _ in range(2))
         self.multiply, self.flop = torch.mm, 2 * side**3
 
     def __call__(self) -> None:
@@ -127,7 +138,7 @@ class PeakMemory:
             with suppress(AttributeError, OSError):  # no glibc; a /proc that cannot be written
                 ctypes.CDLL(None).malloc_trim(0)  # or steps fill what the set-up left unnoticed
                 Path("/proc/self/clear_refs").write_text("5")  # forgets the set-up's own peak
-        self.before = _of_this_process("VmRSS")
+        self.before = resident()
 
     def megabytes(self) -> float | None:
         """Return the peak since, in MB; None where this system does not tell."""
@@ -137,6 +148,11 @@ class PeakMemory:
             return (torch.cuda.max_memory_allocated() - self.before) / 1e6
         peak = _of_this_process("VmHWM")
         return None if peak is None else (peak - self.before) / 1e6
+
+
+def resident() -> int | None:
+    """Return the resident size of this process in bytes; None where this system does not tell."""
+    return _of_this_process("VmRSS")
 
 
 def _of_this_process(name: str) -> int | None:

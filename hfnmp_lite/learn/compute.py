@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -20,18 +20,26 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from hfnmp_lite.config import Machine
 from hfnmp_lite.data.presentations import Presentation
+from hfnmp_lite.data.workers import default_count
 from hfnmp_lite.evaluate.scoring import Scored, score_presentations
-from hfnmp_lite.files import InputError
+from hfnmp_lite.files import InputError, LostProcess
 from hfnmp_lite.learn.meta_step import Batch, Loss
 from hfnmp_lite.model.detector import Detector
 from hfnmp_lite.model.network import HFN, Output
 
-# How long a process waits for the others. Gloo notices at once when one has gone, NCCL never.
-PATIENCE = {"gloo": timedelta(minutes=10), "nccl": timedelta(seconds=50)}
+# How long a process waits for one that is slow. One that has gone is noticed otherwise, in seconds:
+# by gloo, by the launcher (torchrun's agent, Fabric's observer), and by `_end_with_the_first`.
+PATIENCE = timedelta(minutes=10)
+# What `fabric run` hands on; without it Fabric sees the processes as torchrun starts them.
+FABRIC_RUN = tuple(
+    f"LT_{name}"
+    for name in ("CLI_USED", "ACCELERATOR", "STRATEGY", "DEVICES", "NUM_NODES", "PRECISION")
+)
 T = TypeVar("T")
 
 
@@ -50,40 +58,57 @@ class Compute:
     """
 
     def __init__(self, machine: Machine) -> None:
+        self.machine = machine = machine.launched(os.environ)
+        for name in FABRIC_RUN:
+            os.environ.pop(name, None)
         accelerator = machine.accelerator
         if accelerator == "auto":
             accelerator = "cuda" if torch.cuda.is_available() else "cpu"
         _check(machine, accelerator)
-        devices, nodes = _from_launcher(machine.devices, machine.nodes)
-        shared = devices * nodes > 1
         strategy = "auto"
-        if shared:
+        if machine.devices * machine.nodes > 1:
             backend = "nccl" if accelerator == "cuda" else "gloo"
-            strategy = DDPStrategy(process_group_backend=backend, timeout=PATIENCE[backend])
-        self.machine = replace(machine, devices=devices, nodes=nodes)
-        for name in ("lightning.fabric", "lightning_fabric"):
-            logging.getLogger(name).setLevel(logging.WARNING)  # it tells what we know
+            strategy = DDPStrategy(process_group_backend=backend, timeout=PATIENCE)
+        _quieten()
         self.fabric = Fabric(
             accelerator=accelerator,
-            devices=devices,
-            num_nodes=nodes,
+            devices=machine.devices,
+            num_nodes=machine.nodes,
             strategy=strategy,
             precision=machine.precision,
         )
         self.fabric.launch()
         self.device = self.fabric.device
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # every batch has the same shape
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
+        self._over = threading.Event()
+        if self.fabric.local_rank > 0 and "TORCHELASTIC_RUN_ID" not in os.environ:
+            threading.Thread(target=_end_with_the_first, args=(self._over,), daemon=True).start()
         # float16 loses small gradients: the loss is multiplied, the gradients are divided again.
-        self.scale = torch.tensor(2.0**14) if machine.precision == "16-mixed" else None
+        half = machine.precision == "16-mixed"
+        self.scale = torch.tensor(2.0**14, device=self.device) if half else None
+        self._overflows: list[Tensor] = []
 
     @property
     def first(self) -> bool:
         """Whether this process is the one that writes files and shows progress."""
         return self.rank == 0
 
-    def autocast(self) -> AbstractContextManager:
-        """Return the context in which forward passes take the precision that was asked for."""
-        return self.fabric.autocast()
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Give forward passes the precision that was asked for.
+
+        Weights are cast anew in every pass: autocast's cache would hand out, in the second of two
+        steps within one such context, the weights of before the first.
+        """
+        before = torch.is_autocast_cache_enabled()
+        try:
+            with self.fabric.autocast():
+                torch.set_autocast_cache_enabled(False)
+                yield
+        finally:
+            torch.set_autocast_cache_enabled(before)
 
     def prepare(self, detector: Detector, meta: bool) -> Detector:
         """Bring a detector to the device, the same weights in every process.
@@ -92,12 +117,19 @@ class Compute:
         differentiates through a virtual network.
         """
         if self.machine.sync_batch_norm:
-            detector.network = nn.SyncBatchNorm.convert_sync_batchnorm(detector.network)
+            nn.SyncBatchNorm.convert_sync_batchnorm(detector)  # the parameters stay the same
         detector.to(self.device, memory_format=torch.channels_last)
         self._each(detector.state_dict().values(), self._from_first)
         if self.machine.compile and not meta:
-            _compile(detector.network)
+            compile_passes(detector.network)
         return detector
+
+    @property
+    def readers(self) -> int:
+        """How many threads should read frames: on a CPU one, since its cores compute."""
+        if self.device.type == "cpu":
+            return 1
+        return max(1, min(8, default_count() // self.machine.devices))
 
     def share(self, optimizer: Optimizer) -> Optimizer:
         """Let the optimizer step along the mean of all processes' gradients."""
@@ -119,9 +151,23 @@ class Compute:
             return loss
 
         def larger(out: Output, live: Tensor) -> Tensor:
-            return loss(out, live) * self.scale.to(out.logits.device)
+            return loss(out, live) * self.scale
 
         return larger
+
+    def after_iteration(self) -> None:
+        """Halve the loss's factor where a step of the iteration overflowed, else let it grow."""
+        if self.scale is not None:
+            overflow = torch.stack(self._overflows).amax() > 0
+            self._overflows = []
+            grown = (self.scale * 1.001).clamp(max=2.0**16)
+            self.scale = torch.where(overflow, self.scale / 2, grown)  # the host need not know
+
+    def any(self, flag: bool) -> bool:
+        """Whether one process at least says so; all must ask."""
+        if self.world == 1:
+            return flag
+        return self.mean({"flag": torch.tensor(float(flag), device=self.device)})["flag"] > 0
 
     def mean(self, values: dict[str, Tensor]) -> dict[str, float]:
         """Average 0-d tensors over the processes, in one exchange, and bring them to the host."""
@@ -144,10 +190,12 @@ class Compute:
         size: int,
         progress: bool = False,
     ) -> list[Scored]:
-        """Score presentations, each in one process; every process gets all scores, in order."""
+        """Score presentations, each in one process; every process gets all scores, in order.
+
+        In single precision whatever the training's, so that they can be had again elsewhere.
+        """
         mine = presentations[self.rank :: self.world]
-        with self.autocast():
-            scored = score_presentations(detector, mine, size, progress=progress and self.first)
+        scored = score_presentations(detector, mine, size, progress=progress and self.first)
         if self.world == 1:
             return scored
         parts: list[list[Scored]] = [[] for _ in range(self.world)]
@@ -159,24 +207,24 @@ class Compute:
 
     def from_first(self, value: T) -> T:
         """Return what the first process gave, in every process."""
-        return self.fabric.broadcast(value) if self.world > 1 else value
+        if self.world == 1:
+            return value
+        return self._exchange(lambda: self.fabric.broadcast(value))
+
+    def close(self) -> None:
+        """Say that nothing is left to do: from now on another process may end before this one."""
+        self._over.set()
 
     def _before_step(self, optimizer: Optimizer, *_arguments: object) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         gradients = [p.grad for p in parameters if p.grad is not None]
         if self.world > 1:
             self._each(gradients, self._mean_of_all)
-        if self.scale is None:
-            return
-        for gradient in gradients:
-            gradient /= self.scale.to(gradient.device)
-        finite = torch.stack([g.isfinite().all() for g in gradients]).all()
-        if finite:
-            self.scale = (self.scale * 1.001).clamp(max=2.0**16)
-            return
-        self.scale = self.scale / 2  # too large: this step is left out
-        for parameter in parameters:
-            parameter.grad = None
+        if self.scale is not None:
+            # a fused optimizer divides by the one and, where the other is 1, leaves the step out
+            optimizer.grad_scale = self.scale
+            optimizer.found_inf = (~get_total_norm(gradients).isfinite()).float()
+            self._overflows.append(optimizer.found_inf)
 
     def _each(self, tensors: Iterable[Tensor], act: Callable[[Tensor], None]) -> None:
         """Let `act` change tensors in place, those of one kind joined into one."""
@@ -200,13 +248,14 @@ class Compute:
     def _from_first(self, flat: Tensor) -> None:
         torch.distributed.broadcast(flat, 0)
 
-    def _exchange(self, act: Callable[[], object]) -> None:
+    def _exchange(self, act: Callable[[], T]) -> T:
         try:
-            act()
+            return act()
         except RuntimeError as error:
-            raise InputError(
-                f"process {self.rank} lost the others ({str(error).splitlines()[0]}); one of them "
-                "ended, and its message stands above. hfnmp train --resume goes on"
+            reason = str(error).splitlines()[0].split(". ")[0]
+            raise LostProcess(
+                f"process {self.rank} lost the others ({reason}); one of them ended: if it could "
+                "say why, it did so above. hfnmp train --resume goes on"
             ) from None
 
 
@@ -225,15 +274,26 @@ def _check(machine: Machine, accelerator: str) -> None:
         raise InputError("--sync-batch-norm needs GPUs; leave it out on a CPU")
 
 
-def _from_launcher(devices: int, nodes: int) -> tuple[int, int]:
-    """Processes on this machine, and machines, as torchrun or `fabric run` set them up."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return devices, nodes
-    local = int(os.environ["LOCAL_WORLD_SIZE"])
-    return local, int(os.environ["WORLD_SIZE"]) // local
+def _quieten() -> None:
+    """Let Fabric say nothing but that a process ended and it ends the others."""
+    for name in ("lightning.fabric", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    observer = "lightning_fabric.strategies.launchers.subprocess_script"
+    logging.getLogger(observer).setLevel(logging.INFO)
 
 
-def _compile(network: HFN) -> None:
+def _end_with_the_first(over: threading.Event) -> None:
+    """End this process when the one that started it has gone, whatever is computed just now."""
+    parent = os.getppid()
+    while not over.wait(2):
+        if os.getppid() != parent:
+            print("hfnmp: the first process ended, and so does this one", file=sys.stderr)
+            sys.stderr.flush()
+            os._exit(1)
+
+
+def compile_passes(network: HFN) -> None:
+    """Let torch.compile translate the network's two passes; raises InputError on Windows."""
     if sys.platform == "win32":
         raise InputError("--compile is not available on Windows; leave it out")
     network.see, network.judge = torch.compile(network.see), torch.compile(network.judge)

@@ -146,7 +146,8 @@ def _run_stage(
             state.seconds = before + time.perf_counter() - started
             bar.update()
             look = state.iteration % config.validate_every == 0 or state.iteration == total
-            if look or state.iteration % LOG_EVERY == 0:
+            due = look or state.iteration % LOG_EVERY == 0
+            if due:
                 row = _row(config, state, validation if look else None, folder, compute)
                 state.log.append(row)
                 if watch is not None:
@@ -155,21 +156,27 @@ def _run_stage(
                     loss=f"{row['meta_train']:.3f}",
                     val_auc=f"{state.best['auc']:.3f}" if state.best else "-",
                 )
-            if (look or interrupted) and compute.first:
-                save(config, compute.machine, state, folder)
-            if interrupted:
+            # several processes stop together, where they meet anyway
+            stop = (due or compute.world == 1) and compute.any(bool(interrupted))
+            if (look or stop) and compute.first:
+                save(config, compute, state, folder)
+            if stop:
                 raise KeyboardInterrupt
 
 
 @contextmanager
-def _interruptions() -> Iterator[list[int]]:
-    """Note Ctrl-C instead of raising it between two halves of a step; the second one is raised."""
-    noted: list[int] = []
+def _interruptions() -> Iterator[list[float]]:
+    """Note Ctrl-C instead of raising it between two halves of a step; the second one is raised.
+
+    Within two seconds it is the same one: a process gets it from the terminal and from torchrun.
+    """
+    noted: list[float] = []
 
     def note(number: int, frame: object) -> None:
-        if noted:
+        now = time.monotonic()
+        if noted and now - noted[0] > 2:
             raise KeyboardInterrupt
-        noted.append(number)
+        noted.append(now)
 
     try:
         usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -216,7 +223,8 @@ def _step(config: RunConfig, state: State, compute: Compute) -> dict[str, Tensor
             losses = {"meta_train": _joint_step(detector, batch, state.optimizers, loss)}
         else:
             losses = {"meta_train": network_step(network, extractor, batch, optimizer, loss)}
-    return losses if scale is None else {k: v / scale.to(v.device) for k, v in losses.items()}
+    compute.after_iteration()
+    return losses if scale is None else {k: v / scale for k, v in losses.items()}
 
 
 def _joint_step(
@@ -245,25 +253,33 @@ def _row(
     """Close a row of the log, with a look at the validation set where it is given."""
     means = {k: total / state.count for k, total in compute.mean(state.sums).items()}
     state.sums, state.count = {}, 0
+    compute.average_buffers(state.detector)
     for name, value in means.items():
         if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the {name} loss became {value} by iteration {state.iteration} of stage "
-                f"{state.stage}; lower the learning rates or check the data. What was learned up "
-                f"to the last look at the validation set is in {folder}"
-            )
+            raise _diverged(f"{name} loss", value, state, folder)
     row = {"stage": state.stage, "iteration": state.iteration, **means}
     if validation is not None:
-        row |= _look(config, state, validation, compute)
+        row |= _look(config, state, validation, folder, compute)
     return {**row, "seconds": round(state.seconds, 2)}
 
 
+def _diverged(what: str, value: float, state: State, folder: Path) -> FloatingPointError:
+    return FloatingPointError(
+        f"the {what} became {value} by iteration {state.iteration} of stage {state.stage}; lower "
+        "the learning rates or check the data. What was learned up to the last look at the "
+        f"validation set is in {folder}"
+    )
+
+
 def _look(
-    config: RunConfig, state: State, validation: Sequence[Presentation], compute: Compute
+    config: RunConfig,
+    state: State,
+    validation: Sequence[Presentation],
+    folder: Path,
+    compute: Compute,
 ) -> dict[str, float]:
     """Score the held-out source subjects; remember the weights where they are the best so far."""
     detector = state.detector.eval()
-    compute.average_buffers(detector)
     if "extractor" in state.optimizers:
         for name, tensor in detector.extractor.state_dict().items():
             state.snapshots[f"{state.iteration}/{name}"] = (
@@ -273,8 +289,13 @@ def _look(
     arrays = as_arrays(scored)
     scores, live = arrays["scores"], arrays["live"]
     if not np.isfinite(scores).all():
-        bad = next(s.presentation for s in scored if not math.isfinite(s.score))
-        raise InputError(f"validation presentation '{bad}' has no score; check its frames")
+        bad = next(s for s in scored if not math.isfinite(s.score))
+        if bad.n_frames:  # its frames could be read, so it is the weights
+            raise _diverged("score of held-out subjects", bad.score, state, folder)
+        raise InputError(
+            f"validation presentation '{bad.presentation}' has no frame that can be read; restore "
+            "its frames, or take it out of the manifest"
+        )
     domain = np.array([s.domain for s in scored])
     aucs = [metrics.auc(scores[domain == d], live[domain == d]) for d in config.sources]
     threshold = metrics.eer_threshold(scores, live)

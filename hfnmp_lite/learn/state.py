@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hfnmp_lite.config import Machine, RunConfig
+from hfnmp_lite.config import RunConfig
 from hfnmp_lite.data.presentations import Presentation
-from hfnmp_lite.files import InputError, write_whole
+from hfnmp_lite.files import InputError, clear_remains, write_whole
 from hfnmp_lite.learn.compute import Compute
 from hfnmp_lite.learn.supply import Supply
 from hfnmp_lite.model.catalogue import build_pattern
@@ -102,7 +102,13 @@ def start_stage(
     if config.trunk_weights is not None:
         load_trunk_weights(network, config.trunk_weights)
     supply = Supply(
-        config, training, stage, compute.rank, compute.world, compute.device.type == "cuda"
+        config,
+        training,
+        stage,
+        compute.rank,
+        compute.world,
+        pinned=compute.device.type == "cuda",
+        readers=compute.readers,
     )
     if isinstance(extractor, RandomExtractor):
         extractor.settle(supply.some(SETTLING)[0])
@@ -136,16 +142,20 @@ def _optimizer(
     config: RunConfig, groups: list[dict[str, object]], compute: Compute
 ) -> torch.optim.Optimizer:
     fused = compute.device.type == "cuda"
-    if config.optimizer == "sgd":
-        return compute.share(torch.optim.SGD(groups, momentum=0.9, fused=fused))
-    return compute.share(torch.optim.AdamW(groups, fused=fused))
+    if config.optimizer == "adamw":
+        return compute.share(torch.optim.AdamW(groups, fused=fused))
+    optimizer = torch.optim.SGD(groups, momentum=0.9, fused=fused)
+    if fused:  # or a first step that is left out, as in 16 bits it may be, leaves them undefined
+        for parameter in (p for group in groups for p in group["params"]):
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return compute.share(optimizer)
 
 
-def save(config: RunConfig, machine: Machine, state: State, folder: Path) -> None:
+def save(config: RunConfig, compute: Compute, state: State, folder: Path) -> None:
     """Write last.ckpt, keeping the one before, and log.csv, each whole or not at all."""
     content = {
         "config": json.dumps(config.to_dict()),
-        "machine": json.dumps(machine.to_dict()),
+        "machine": json.dumps(compute.machine.to_dict()),
         "stage": state.stage,
         "iteration": state.iteration,
         "detector": state.detector.state_dict(),
@@ -157,6 +167,7 @@ def save(config: RunConfig, machine: Machine, state: State, folder: Path) -> Non
         "log": state.log,
         "snapshots": state.snapshots,
         "seconds": state.seconds,
+        "scale": compute.scale,
     }
     data = io.BytesIO()
     torch.save(content, data)
@@ -200,22 +211,34 @@ def load(
     if content["stage"] > 1:
         extractor = build_pattern(config.pattern, **config.pattern_settings)
     state = start_stage(config, training, content["stage"], extractor, compute)
-    state.detector.load_state_dict(content["detector"])
-    for name, optimizer in state.optimizers.items():
-        optimizer.load_state_dict(content["optimizers"][name])
-    state.supply.go_on(content["drawn"])
-    state.sums = {k: v.to(compute.device) for k, v in content["sums"].items()}
-    for name in ("drawn", "count", "iteration", "best", "log", "snapshots", "seconds"):
-        setattr(state, name, content[name])
+    try:
+        state.detector.load_state_dict(content["detector"])
+        for name, optimizer in state.optimizers.items():
+            optimizer.load_state_dict(content["optimizers"][name])
+        state.supply.go_on(content["drawn"])
+        state.sums = {k: v.to(compute.device) for k, v in content["sums"].items()}
+        for name in ("drawn", "count", "iteration", "best", "log", "snapshots", "seconds"):
+            setattr(state, name, content[name])
+        compute.scale = None if compute.scale is None else content["scale"].to(compute.device)
+    except (KeyError, ValueError, RuntimeError, AttributeError) as error:
+        state.supply.close()
+        reason = str(error).splitlines()[0].rstrip(":")
+        raise InputError(
+            f"{folder / LAST}: does not fit this version of the package ({reason}); resume with "
+            "the version that wrote it, or train again in another directory"
+        ) from None
     return state
 
 
 def _read(folder: Path) -> dict[str, object] | str:
     """Read the newest checkpoint that is whole, or say why there is none."""
+    clear_remains(folder / LAST)
     problems = []
     for name in (LAST, BEFORE):
         path = folder / name
         if not path.exists():
+            if name == LAST and (folder / BEFORE).exists():
+                tqdm.write(f"warning: {path}: was not finished; going on from {BEFORE}")
             continue
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)

@@ -48,6 +48,8 @@ class Supply:
         Process number `rank` of `world` draws every world-th batch of a domain.
     pinned : bool
         Whether batches lie in memory that a GPU reads directly.
+    readers : int
+        Threads that read frames; their number changes no batch.
     """
 
     def __init__(
@@ -58,8 +60,10 @@ class Supply:
         rank: int = 0,
         world: int = 1,
         pinned: bool = False,
+        readers: int = 1,
     ) -> None:
         self._config, self._pinned = config, pinned
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self._meta = stage == 1 and config.order in META_ORDERS
         self._domains = {
             domain: DomainBatches(
@@ -70,6 +74,7 @@ class Supply:
                 shift=config.shift,
                 first=rank,
                 step=world,
+                readers=self._readers if readers > 1 else None,
             )
             for domain in config.sources
         }
@@ -99,8 +104,9 @@ class Supply:
         return join(batches)
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+        self._readers.shutdown(wait=True, cancel_futures=True)
 
     def _draw(self, iteration: int) -> Drawn:
         test, train = [], list(self._config.sources)

@@ -125,9 +125,10 @@ def parts_of_a_step(
     compute: Compute,
     rounds: int = 5,
 ) -> dict[str, float]:
-    """Measure the parts of a step of H, in seconds, medians over rounds; the detector stays.
+    """Measure the parts of a step of H, in seconds, the least of the rounds; the detector stays.
 
-    Reading a batch (`draw`), the forward pass, the way back, the optimizer's step.
+    Reading a batch (`draw`), the forward pass, the way back, the optimizer's step. The least,
+    because whatever else a machine does can only add to it.
     """
     import torch
 
@@ -159,7 +160,7 @@ def parts_of_a_step(
         marks = (begun, started, forward, backward, now())
         for name, (a, b) in zip(found, pairwise(marks), strict=True):
             found[name].append(b - a)
-    return {name: float(np.median(times[1:])) for name, times in found.items()}
+    return {name: min(times[1:]) for name, times in found.items()}
 
 
 def parts(seconds: Mapping[str, Mapping[str, float]]) -> Figure:

@@ -1,0 +1,125 @@
+"""One run through the command line under every launcher, killed in one and resumed in another."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hfnmp_lite
+
+CLI = Path(hfnmp_lite.__file__).with_name("cli.py")
+BIN = Path(sys.executable).parent
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL and process groups"),
+]
+
+# The command line, but the first process dies where `last.ckpt` has been moved out of the way and
+# the new one is not there yet.
+DIES = """
+import os
+import signal
+import sys
+from hfnmp_lite import cli
+from hfnmp_lite.learn import state
+
+write = state.write_whole
+
+def write_or_die(path, data):
+    if path.name == "last.ckpt" and (path.parent / "before.ckpt").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(path, data)
+
+state.write_whole = write_or_die
+sys.exit(cli.main())
+"""
+# The command line, but the first process alone is interrupted, within its first stage.
+INTERRUPTED = """
+import os
+import signal
+import sys
+from hfnmp_lite import cli
+from hfnmp_lite.learn import fit
+
+step = fit._step
+
+def step_or_stop(config, state, compute):
+    if compute.first and (state.stage, state.iteration) == (1, 1):
+        os.kill(os.getpid(), signal.SIGINT)
+    return step(config, state, compute)
+
+fit._step = step_or_stop
+sys.exit(cli.main())
+"""
+
+
+def launch(*command, status=0):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [str(c) for c in command],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == status or (status is None and done.returncode), done.stderr[-3000:]
+    return done
+
+
+def what_it_left(folder):
+    log = (folder / "log.csv").read_text().splitlines()
+    names = ("model.safetensors", "scores.csv", "snapshots.safetensors")
+    return [line.rsplit(",", 1)[0] for line in log], *(
+        (folder / name).read_bytes() for name in names
+    )
+
+
+@pytest.fixture(scope="module")
+def asked(small_samples):
+    manifest = small_samples / "manifest.csv"
+    return ["train", "--target", "webcam", "--preset", "smoke", "--manifest", manifest]
+
+
+@pytest.fixture(scope="module")
+def whole(asked, tmp_path_factory):
+    """The run as one command starts it, in two processes of its own."""
+    folder = tmp_path_factory.mktemp("launchers") / "whole"
+    how = ["--devices", "2", "--accelerator", "cpu", "--strategy", "ddp"]
+    done = launch(sys.executable, "-m", "hfnmp_lite.cli", *asked, *how, "--out", folder)
+    assert done.stdout.count("The run:") == 1  # one of the two speaks
+    return folder
+
+
+def test_killed_under_fabric_run_and_resumed_under_torchrun(asked, whole, tmp_path):
+    script, folder = tmp_path / "dies.py", tmp_path / "run"
+    script.write_text(DIES)
+    how = ["--devices", "2", "--accelerator", "cpu", "--strategy", "ddp"]
+    launch(BIN / "fabric", "run", *how, script, *asked, "--out", folder, status=None)
+    left = {path.name for path in folder.iterdir()}
+    assert "before.ckpt" in left
+    assert not left & {"last.ckpt", "metrics.json"}
+    torchrun = [BIN / "torchrun", "--nproc-per-node", "2", "-m", "hfnmp_lite.cli"]
+    launch(*torchrun, "train", "--resume", "--out", folder)
+    assert what_it_left(folder) == what_it_left(whole)
+
+
+def test_interrupted_in_one_process_both_stop_and_either_goes_on(asked, whole, tmp_path):
+    script, folder = tmp_path / "interrupted.py", tmp_path / "run"
+    script.write_text(INTERRUPTED)
+    how = ["--devices", "2", "--accelerator", "cpu", "--out", folder]
+    done = launch(sys.executable, script, *asked, *how, status=130)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("hfnmp:")]
+    command = f"hfnmp train --resume --out {folder}"
+    assert line == f"hfnmp: interrupted; {command} goes on"
+    assert not (folder / "metrics.json").exists()
+    alone = tmp_path / "alone"
+    shutil.copytree(folder, alone)
+    one = [sys.executable, "-m", "hfnmp_lite.cli", "train", "--resume", "--out"]
+    done = launch(*one, alone, "--devices", "1", status=2)
+    assert "other devices" in done.stderr
+    launch(*one, folder)
+    assert what_it_left(folder) == what_it_left(whole)
