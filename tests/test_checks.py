@@ -288,7 +288,7 @@ def test_a_right_answer_that_spoils_its_input_is_refused(name):
         *(10**400, (None, None), np.zeros(0), torch.ones(2).bfloat16(), torch.eye(2).to_sparse()),
         *(torch.ones(2, device="meta"), torch.ones(3, requires_grad=True), torch.nn.ReLU()),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_whatever_comes_back_is_answered(value):
     for name, check in CHECKS.items():

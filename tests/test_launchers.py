@@ -13,7 +13,6 @@ import hfnmp_lite
 CLI = Path(hfnmp_lite.__file__).with_name("cli.py")
 BIN = Path(sys.executable).parent
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL and process groups"),
 ]
 
