@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from rows import GOOD, planted, without
 
+from hfnmp_lite.data.samples import notebooks_root
 from hfnmp_lite.experiments.ablation import write_rows
-from hfnmp_lite.experiments.quote import BEGIN, END, main, markdown, quoted
-from hfnmp_lite.experiments.summary import say_goal, summarise
+from hfnmp_lite.experiments.quote import BEGIN, END, main, markdown, quoted, shipped
+from hfnmp_lite.experiments.summary import say_goal, summarise, summarise_file
 from hfnmp_lite.files import InputError
 
 ROWS = without(planted(GOOD, seeds=2, subjects=6), pattern="mp", target="phone", seed=1)
@@ -76,3 +77,13 @@ def test_a_page_without_its_marks_is_refused_in_one_line(text, tmp_path):
     with pytest.raises(SystemExit, match="expected one line"):
         main([str(page), "--table", str(tmp_path / "table.csv")])
     assert page.read_text() == text
+
+
+def test_the_pages_quote_the_shipped_table():
+    expected = markdown(summarise_file(shipped()))
+    note, readme = notebooks_root() / "PAPER.md", notebooks_root().parent / "README.md"
+    pages = [page for page in (note, readme) if BEGIN in page.read_text(encoding="utf-8")]
+    assert note in pages
+    for page in pages:
+        again = f"python -m hfnmp_lite.experiments.quote {page.name}"
+        assert quoted(page) == expected, f"{page.name} is older than the table: {again}"
