@@ -1,6 +1,7 @@
 """Faithfulness: measures against hand-worked cases, and models whose answer is known."""
 
 import json
+import re
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import stats
 from torch import nn
 
 from hfnmp_lite import HFN, Detector, LocalBinaryPattern, MetaPatternExtractor, save_checkpoint
+from hfnmp_lite.data import samples
 from hfnmp_lite.data.loaders import to_batch
 from hfnmp_lite.explain import answers, attribution, faithfulness, measures, table
 from hfnmp_lite.explain.cue_sets import Person, cue_set, draw_person
@@ -488,6 +490,63 @@ def test_answers_say_what_the_intervals_decide(reliance, generalisation, words):
     assert f"not decided: {undecided}" in said
     assert ("responds more to glare" in said) == (abs(reliance) > 0.1)
     assert "find what to delete better than chance: ig." in said
+
+
+# --- what is shipped ----------------------------------------------------------------------------
+
+
+def shipped():
+    text = (samples.root() / "results" / "faithfulness.csv").read_text()
+    return {(r.network, r.where, r.measure, r.method, r.cue): r for r in table.read(text)}
+
+
+def test_the_readme_quotes_the_table():
+    rows, page = shipped(), (samples.root().parent / "README.md").read_text()
+    quoted = {
+        "| AUC before the unseen `phone` |": ("unseen", "auc", "", "every"),
+        "attacks without any cue |": ("known", "auc", "", "none"),
+        "standard deviations, known cameras |": ("known", "removal, response", "", "every"),
+        "| the same without glare |": ("known", "removal, response", "", "glare"),
+        "that gradients of the image miss |": ("known", "incompleteness", "ig", ""),
+    }
+    for words, key in quoted.items():
+        found = [rows[(network, *key)] for network in ("mp-phone", "lbp-phone")]
+        cells = " | ".join(f"{r.value:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in found)
+        assert f"{words} {cells} |" in page
+
+
+def test_what_the_pages_say_of_the_shipped_table_holds():
+    """README and notebook 09 say this in words."""
+    rows = shipped()
+    for where in ("known", "unseen"):
+        for cue in ("every", "glare", "gamut"):
+            assert rows["mp-phone - lbp-phone", where, "removal, response", "", cue].high < 0
+        for network in ("mp-phone", "lbp-phone"):
+            for cue in ("moire", "halftone", "bands", "bezel", "decoy"):
+                assert abs(rows[network, where, "removal, response", "", cue].value) < 0.1
+    assert rows["mp-phone - lbp-phone", "unseen", "auc", "", "every"].high < 0
+    blurred = [m for m, asked in METHODS.items() if not asked.cue_free and m != "edges"]
+    for network in ("mp-phone", "lbp-phone"):
+        said = [rows[network, "known", "correlation", m, "all cues"] for m in blurred]
+        assert all(r.above_high < 0 for r in said)
+        assert sum(r.high < 0 for r in said) >= 2
+        gains = [rows[network, "known", "deletion", m, "every"] for m in (*blurred, "edges")]
+        assert max(gains, key=lambda r: r.value).method == "edges"
+        assert gains[-1].low > 0
+        assert not any(r.low > 0 for r in gains[:-1])
+        best = sorted(METHODS, key=lambda m: rows[network, "known", "deletion", m, "every"].value)
+        assert set(best[-2:]) == {"occlusion, cue-free", "ig, cue-free"}
+
+
+def test_the_shipped_sentences_are_the_tables():
+    folder = samples.root() / "results"
+    rows = table.read((folder / "faithfulness.csv").read_text())
+    stored = json.loads((folder / "faithfulness.json").read_text())
+    said = answers.answer(rows, "mp-phone", "lbp-phone")
+    assert len(said) == len(stored["answers"])
+    for one, other in zip(said, stored["answers"], strict=True):
+        assert one[:40] == other[:40]
+        assert sorted(re.findall(r"-?\d\.\d\d", one)) == sorted(re.findall(r"-?\d\.\d\d", other))
 
 
 # --- the command --------------------------------------------------------------------------------
