@@ -50,7 +50,8 @@ def test_a_run_is_stored_with_its_costs(root, capsys):
         assert notebook.cells[-1].metadata["nbgrader"]["points"] == 2
     assert first.cells[2].outputs == [new_output("stream", name="stdout", text="a\nb\n")]
     assert costs.in_words(took["00"]) in first.cells[0].source
-    assert 30 < took["00"].peak_memory_mb < took["03"].peak_memory_mb - 200
+    # a process begins with its parent's peak, which hides the difference in a long test run
+    assert 30 < took["00"].peak_memory_mb <= took["03"].peak_memory_mb
     assert took["00"].wall_seconds > 0.3
     assert took["00"].cpu_seconds > 0.3
     page = costs.page_file().read_text()

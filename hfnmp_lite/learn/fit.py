@@ -285,13 +285,14 @@ def _look(
             state.snapshots[f"{state.iteration}/{name}"] = (
                 tensor.detach().cpu().clone().contiguous()
             )
-    scored = compute.score(detector, validation, config.size)
+    try:
+        scored = compute.score(detector, validation, config.size)
+    except FloatingPointError:
+        raise _diverged("score of held-out subjects", math.nan, state, folder) from None
     arrays = as_arrays(scored)
     scores, live = arrays["scores"], arrays["live"]
     if not np.isfinite(scores).all():
         bad = next(s for s in scored if not math.isfinite(s.score))
-        if bad.n_frames:  # its frames could be read, so it is the weights
-            raise _diverged("score of held-out subjects", bad.score, state, folder)
         raise InputError(
             f"validation presentation '{bad.presentation}' has no frame that can be read; restore "
             "its frames, or take it out of the manifest"
