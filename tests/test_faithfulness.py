@@ -88,6 +88,9 @@ def test_rank_correlation_is_scipys_also_with_weights():
     assert measures.rank_correlation(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
     times = rng.integers(0, 4, 40)
     expected = stats.spearmanr(np.repeat(a, times), np.repeat(b, times)).statistic
+    large = rng.integers(0, 9**9, (2, 50_000))  # a map's pixels: nothing may grow with the square
+    expected_large = stats.spearmanr(*large).statistic
+    assert measures.rank_correlation(*large) == pytest.approx(expected_large)
     few = np.zeros(40)
     few[:2] = 1
     many = np.stack([times, np.ones(40), few]).astype(float)

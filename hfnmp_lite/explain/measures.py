@@ -96,8 +96,9 @@ def rank_correlations(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> np.n
 
 def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Ranks (r, n) of values (n,) that count as often as weights (r, n) say; ties share theirs."""
-    distinct, place = np.unique(values, return_inverse=True)
-    counts = weights @ (place[:, None] == np.arange(len(distinct)))
+    _, place, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    starts = np.cumsum(sizes) - sizes
+    counts = np.add.reduceat(weights[:, np.argsort(values, kind="stable")], starts, axis=1)
     return (counts.cumsum(1) - counts / 2 + 0.5)[:, place]
 
 
