@@ -202,16 +202,24 @@ def test_an_exploding_loss_ends_the_run_with_one_line(protocol, tmp_path, look, 
         learn(config, protocol, tmp_path / "run")
 
 
-def test_a_held_out_presentation_without_a_readable_frame_is_named(protocol, tmp_path):
-    gone = replace(protocol.validation[0], frames=(tmp_path / "gone.jpg",))
-    with pytest.raises(InputError, match=f"'{gone.id}' has no frame that can be read"):
-        fit(
-            smoke(pattern="rgb"),
-            protocol.training,
-            [gone, *protocol.validation[1:]],
-            tmp_path,
-            progress=False,
-        )
+def test_a_held_out_presentation_that_cannot_be_read_does_not_choose(protocol, tmp_path, capsys):
+    first, *others = protocol.validation
+    gone = replace(first, frames=(tmp_path / "gone.jpg",))
+    config = smoke(pattern="rgb")
+    (tmp_path / "a").mkdir()
+    found = fit(config, protocol.training, [gone, *others], tmp_path / "a", progress=False)
+    assert found.validation["unreadable_frames"] == 1
+    assert capsys.readouterr().err.count("gone.jpg") == 1  # at the first of two looks
+    assert same(found, learn(config, replace(protocol, validation=others), tmp_path / "b"))
+
+
+def test_held_out_subjects_without_a_readable_attack_are_an_error(protocol, tmp_path):
+    validation = [
+        p if p.live or p.domain != "mixed" else replace(p, frames=(tmp_path / f"{p.id}.jpg",))
+        for p in protocol.validation
+    ]
+    with pytest.raises(InputError, match="'mixed': of its held-out subjects no attack can be read"):
+        fit(smoke(pattern="rgb"), protocol.training, validation, tmp_path, progress=False)
 
 
 @pytest.mark.parametrize("order", ["alternating", "bilevel"])

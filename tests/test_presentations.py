@@ -4,6 +4,7 @@ import csv
 import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -175,15 +176,49 @@ def test_every_frame_comes_once_before_any_comes_twice(one_domain):
     live = sorted(f for p in one_domain if p.live for f in p.frames)
     seen = []
     for _ in range(len(live) // 2):
-        seen += batches._of_class(1, batches.drawn)
+        seen += [batches._frames[1][place] for place in batches._places(1, batches.drawn)]
         batches.drawn += 1
     assert sorted(seen) == live
+
+
+def damaged(presentation, folder, frames):
+    """The presentation with some of its frames cut off, elsewhere."""
+    for frame in frames:
+        (folder / frame.name).write_bytes(frame.read_bytes()[:100])
+    changed = (folder / f.name if f in frames else f for f in presentation.frames)
+    return replace(presentation, frames=tuple(changed))
+
+
+def test_the_next_frame_takes_the_place_of_one_that_cannot_be_read(one_domain, tmp_path, capsys):
+    changed = [damaged(p, tmp_path, p.frames[:1]) if p.live else p for p in one_domain]
+    broken, unreadable = set(tmp_path.iterdir()), set()
+    how = {"per_class": 4, "size": 64, "seed": 0}
+    batches = DomainBatches(changed, **how, unreadable=unreadable)
+    good = [load_frame(f, 64) for p in changed for f in p.frames if p.live and f not in broken]
+    drawn = [batches.draw() for _ in range(3 * len(good) // 4)]
+    for images, live in drawn:
+        for image in images[live == 1]:
+            got = (image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+            assert any(np.array_equal(got, g) or np.array_equal(got[:, ::-1], g) for g in good)
+    assert unreadable == broken
+    said = capsys.readouterr().err
+    assert all(said.count(path.name) == 1 for path in broken)
+    again = DomainBatches(changed, **how)  # what was known before makes no difference
+    again.drawn = 2
+    assert np.array_equal(again.draw()[0], drawn[2][0])
+
+
+def test_a_class_without_a_frame_that_can_be_read_is_an_error(one_domain, tmp_path):
+    changed = [damaged(p, tmp_path, p.frames) if p.live else p for p in one_domain]
+    with pytest.raises(InputError, match=r"'phone': none of its \d+ frames of live faces"):
+        DomainBatches(changed, per_class=2, size=64, seed=0).draw()
 
 
 def test_images_are_moved_and_mirrored_and_nothing_else(one_domain):
     shift, size = 3, 64
     still = DomainBatches(one_domain, per_class=20, size=size, seed=7)
-    frames = [load_frame(f, size) for label in (0, 1) for f in still._of_class(label, 0)]
+    chosen = [still._frames[label][i] for label in (0, 1) for i in still._places(label, 0)]
+    frames = [load_frame(path, size) for path in chosen]
     moved = DomainBatches(one_domain, per_class=20, size=size, seed=7, shift=shift)
     seen = set()
     for image, frame in zip(moved.draw()[0], frames, strict=True):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 import threading
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -24,6 +23,7 @@ from hfnmp_lite.data.images import MAX_PIXELS, MIN_SIDE
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError
 
+SAID = 20  # frames that cannot be read, before no more are named
 _QUIET = threading.Lock()  # warnings are silenced for a whole process: by one thread at a time
 
 
@@ -73,36 +73,13 @@ def load_frame(path: Path, size: int) -> np.ndarray:
     return image
 
 
-def readable(
-    presentations: Sequence[Presentation], size: int, progress: bool = False
-) -> tuple[list[Presentation], list[str]]:
-    """Leave out frames that cannot be read, before one of them stops a run after hours.
-
-    Every frame is decoded once, some milliseconds each. A presentation that loses all its frames
-    stays, without any: a failure to acquire.
-
-    Returns
-    -------
-    presentations : list of Presentation
-        In the same order.
-    problems : list of str
-        A line for each frame left out.
-    """
-    kept, problems = [], []
-    bar = tqdm(presentations, desc="reading", unit="video", disable=not progress, leave=False)
-    for p in bar:
-        good = []
-        for frame in p.frames:
-            try:
-                load_frame(frame, size)
-                good.append(frame)
-            except InputError as error:
-                problems.append(str(error))
-        if len(good) < len(p.frames):
-            failure = p.failure if good else problems[-1]
-            p = replace(p, frames=tuple(good), failure=failure)
-        kept.append(p)
-    return kept, problems
+def note_unreadable(known: set[Path], path: Path, error: InputError) -> None:
+    """Add a frame to those that cannot be read, and say so of the first few."""
+    known.add(path)
+    if len(known) <= SAID:
+        tqdm.write(f"warning: {error}; the frame is left out", file=sys.stderr)
+    elif len(known) == SAID + 1:
+        tqdm.write("warning: more frames cannot be read and are left out", file=sys.stderr)
 
 
 def to_batch(images: Sequence[np.ndarray]) -> Tensor:
@@ -115,7 +92,8 @@ class DomainBatches:
     """An endless supply of class-balanced batches from one domain.
 
     Batch number i is a function of the seed, the domain and i alone, so a resumed run continues
-    where it was. Every frame of a class comes once before any comes twice. Each image is mirrored
+    where it was. Every frame of a class comes once before any comes twice; in the place of one that
+    cannot be read comes the next that can. Each image is mirrored
     with probability 1/2 (*released code*: horizontal flip only) and moved by up to `shift` pixels
     along each axis, its border mirrored (*our choice*, against learning images by heart).
 
@@ -135,6 +113,10 @@ class DomainBatches:
         Draw batches number `first`, `first + step`, ...: processes that share a run divide them.
     readers : Executor, optional
         Reads frames side by side; the batches stay the same.
+    unreadable : set of Path, optional
+        Frames that could not be read: they are not tried again, and new ones are added.
+
+    Raises InputError, when it draws, where no frame of a class can be read.
     """
 
     def __init__(
@@ -147,8 +129,10 @@ class DomainBatches:
         first: int = 0,
         step: int = 1,
         readers: Executor | None = None,
+        unreadable: set[Path] | None = None,
     ) -> None:
         (domain,) = {p.domain for p in presentations}
+        self._domain, self._unreadable = domain, set() if unreadable is None else unreadable
         self._frames = [
             sorted(f for p in presentations if p.live is live for f in p.frames)
             for live in (False, True)
@@ -165,12 +149,27 @@ class DomainBatches:
         """Return the next batch: images (2 * per_class, 3, size, size), live int64."""
         number = self._first + self._step * self.drawn
         rng = np.random.default_rng([*self._seed, 2, number])
-        files = [f for label in (0, 1) for f in self._of_class(label, number)]
-        read = self._map(partial(load_frame, size=self._size), files)
+        wanted = [(label, place) for label in (0, 1) for place in self._places(label, number)]
+        read = self._map(self._read, *zip(*wanted, strict=True))
         images = [self._vary(image, rng) for image in read]
         self.drawn += 1
         live = torch.tensor([0, 1]).repeat_interleave(self._per_class)
         return to_batch(images), live
+
+    def _read(self, label: int, place: int) -> np.ndarray:
+        """Decode a class's frame, or the next that can be decoded."""
+        frames = self._frames[label]
+        for path in (frames[(place + more) % len(frames)] for more in range(len(frames))):
+            if path in self._unreadable:
+                continue
+            try:
+                return load_frame(path, self._size)
+            except InputError as error:
+                note_unreadable(self._unreadable, path, error)
+        raise InputError(
+            f"domain '{self._domain}': none of its {len(frames)} frames of "
+            f"{('attacks', 'live faces')[label]} to learn from can be read; restore them"
+        )
 
     def _vary(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         left, top = rng.integers(0, 2 * self._shift + 1, 2)
@@ -180,14 +179,11 @@ class DomainBatches:
             image = image[top : top + self._size, left : left + self._size]
         return image[:, ::-1] if mirrored else image
 
-    def _of_class(self, label: int, number: int) -> list[Path]:
-        frames = self._frames[label]
-        chosen = []
-        first = number * self._per_class
-        for position in range(first, first + self._per_class):
-            epoch, index = divmod(position, len(frames))
-            chosen.append(frames[self._order(label, epoch)[index]])
-        return chosen
+    def _places(self, label: int, number: int) -> list[int]:
+        """Return where batch `number`'s frames of a class stand in their list."""
+        count, first = len(self._frames[label]), number * self._per_class
+        positions = (divmod(first + i, count) for i in range(self._per_class))
+        return [int(self._order(label, epoch)[index]) for epoch, index in positions]
 
     def _order(self, label: int, epoch: int) -> np.ndarray:
         """Return the order of a class's frames in an epoch; the last one asked for is kept."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from hfnmp_lite.data.loaders import load_frame, to_batch
+from hfnmp_lite.data.loaders import load_frame, note_unreadable, to_batch
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError, write_whole
 from hfnmp_lite.model.detector import Detector
@@ -70,6 +70,7 @@ def score_presentations(
     size: int = 128,
     batch: int = 48,
     progress: bool = False,
+    unreadable: set[Path] | None = None,
 ) -> list[Scored]:
     """Score every presentation, in order; frames that cannot be read are left out of the mean.
 
@@ -85,10 +86,18 @@ def score_presentations(
         Frames in one pass.
     progress : bool
         Whether to show a progress bar.
+    unreadable : set of Path, optional
+        Frames that could not be read: they are not tried again, and new ones are added.
     """
+    unreadable = set() if unreadable is None else unreadable
     if detector.training:
         raise ValueError("the detector is in train mode; call detector.eval() before scoring")
-    jobs = [(i, frame) for i, p in enumerate(presentations) for frame in p.frames]
+    jobs = [
+        (i, frame)
+        for i, p in enumerate(presentations)
+        for frame in p.frames
+        if frame not in unreadable
+    ]
     scores: list[list[float]] = [[] for _ in presentations]
     steps = range(0, len(jobs), batch)
     for start in tqdm(steps, desc="scoring", unit="batch", disable=not progress, leave=False):
@@ -97,7 +106,7 @@ def score_presentations(
             try:
                 images.append(load_frame(frame, size))
             except InputError as error:
-                tqdm.write(f"warning: {error}; the frame is left out")
+                note_unreadable(unreadable, frame, error)
                 continue
             owners.append(owner)
         if images:

@@ -27,7 +27,7 @@ from hfnmp_lite.data.lists import describe
 from hfnmp_lite.data.presentations import is_simulated, read_manifest
 from hfnmp_lite.data.samples import root
 from hfnmp_lite.data.workers import default_count, pool
-from hfnmp_lite.experiments.run import SHIPPED, judge, load_data, protocol_of, readable_sources
+from hfnmp_lite.experiments.run import SHIPPED, judge, load_data, protocol_of
 from hfnmp_lite.files import InputError, exclusive, write_whole
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 
@@ -274,10 +274,7 @@ def learn_and_judge(
     try:
         started = time.perf_counter()
         presentations = load_data(manifest)
-        learned = presentations
-        if manifest is not None:
-            learned = readable_sources(config, presentations)
-        protocol = protocol_of(config, learned)
+        protocol = protocol_of(config, presentations)
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             detector = fit(
                 config,

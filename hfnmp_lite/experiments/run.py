@@ -13,13 +13,10 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from hfnmp_lite.config import Machine, RunConfig, is_first
 from hfnmp_lite.data.lists import describe as describe_lists
 from hfnmp_lite.data.presentations import Presentation, missing_frames, read_manifest
 from hfnmp_lite.data.protocols import Protocol, leave_one_out, name_of
-from hfnmp_lite.data.recordings import shortened
 from hfnmp_lite.data.samples import root
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.files import InputError, LostProcess, exclusive, lock_of, write_whole
@@ -107,8 +104,6 @@ def _learn_and_judge(
     from hfnmp_lite.model.checkpoint import save_checkpoint
 
     started = time.perf_counter()
-    if manifest is not None:
-        protocol = protocol_of(config, readable_sources(config, presentations, progress))
     compute = Compute(machine)
     # without a checkpoint the run stopped before its first one, and begins anew
     resume = compute.from_first(can_resume(folder))
@@ -147,6 +142,7 @@ def _learn_and_judge(
             p for p in presentations if p.domain in (config.target, *config.sources)
         ),
         "sources_without_frames": protocol.frameless,
+        "unreadable_source_frames": detector.validation["unreadable_frames"],
         "selected_on": SELECTION,
         "threshold_rule": THRESHOLD_RULE,
         "selected_iteration": detector.validation["iteration"],
@@ -172,23 +168,6 @@ def protocol_of(config: RunConfig, presentations: Sequence[Presentation]) -> Pro
     return leave_one_out(
         presentations, config.target, config.sources, config.validation_fraction, config.seed
     )
-
-
-def readable_sources(
-    config: RunConfig, presentations: Sequence[Presentation], progress: bool = False
-) -> list[Presentation]:
-    """Leave out the sources' frames that cannot be read, and say which; the rest goes on."""
-    from hfnmp_lite.data.loaders import readable
-
-    sources, problems = readable(
-        [p for p in presentations if p.domain in config.sources], config.size, progress
-    )
-    if problems and progress:
-        for line in shortened(problems):
-            tqdm.write(f"warning: {line}", file=sys.stderr)
-        said = f"{len(problems)} frames of the sources cannot be read and are left out"
-        tqdm.write(f"warning: {said}", file=sys.stderr)
-    return [*sources, *(p for p in presentations if p.domain == config.target)]
 
 
 def _device(compute: Compute) -> str:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -189,13 +190,15 @@ class Compute:
         presentations: Sequence[Presentation],
         size: int,
         progress: bool = False,
+        unreadable: set[Path] | None = None,
     ) -> list[Scored]:
         """Score presentations, each in one process; every process gets all scores, in order.
 
         In single precision whatever the training's, so that they can be had again elsewhere.
         """
         mine = presentations[self.rank :: self.world]
-        scored = score_presentations(detector, mine, size, progress=progress and self.first)
+        shown = progress and self.first
+        scored = score_presentations(detector, mine, size, progress=shown, unreadable=unreadable)
         if self.world == 1:
             return scored
         parts: list[list[Scored]] = [[] for _ in range(self.world)]

@@ -105,12 +105,14 @@ def fit(
         first = state
         state = start_stage(config, training, first.stage + 1, first.detector.extractor, compute)
         state.log, state.seconds, state.snapshots = first.log, first.seconds, first.snapshots
+        state.supply.unreadable |= first.supply.unreadable
     if state.snapshots and compute.first:
         write_whole(folder / "snapshots.safetensors", to_safetensors(state.snapshots))
     detector = state.detector.eval()
     detector.threshold = float(state.best["threshold"])
     detector.config = config.to_dict()
     detector.validation = {k: v for k, v in state.best.items() if k != "weights"}
+    detector.validation["unreadable_frames"] = len(state.supply.unreadable)
     return detector
 
 
@@ -286,18 +288,22 @@ def _look(
                 tensor.detach().cpu().clone().contiguous()
             )
     try:
-        scored = compute.score(detector, validation, config.size)
+        scored = compute.score(
+            detector, validation, config.size, unreadable=state.supply.unreadable
+        )
     except FloatingPointError:
         raise _diverged("score of held-out subjects", math.nan, state, folder) from None
+    scored = [s for s in scored if s.n_frames]  # what could not be read cannot choose
     arrays = as_arrays(scored)
     scores, live = arrays["scores"], arrays["live"]
-    if not np.isfinite(scores).all():
-        bad = next(s for s in scored if not math.isfinite(s.score))
-        raise InputError(
-            f"validation presentation '{bad.presentation}' has no frame that can be read; restore "
-            "its frames, or take it out of the manifest"
-        )
     domain = np.array([s.domain for s in scored])
+    for d in config.sources:
+        if set(live[domain == d]) != {True, False}:
+            raise InputError(
+                f"domain '{d}': of its held-out subjects no "
+                f"{'attack' if live[domain == d].any() else 'live face'} can be read; restore the "
+                "frames that are named above"
+            )
     aucs = [metrics.auc(scores[domain == d], live[domain == d]) for d in config.sources]
     threshold = metrics.eer_threshold(scores, live)
     right = np.clip(np.where(live, scores, 1 - scores), 1e-7, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -50,6 +51,11 @@ class Supply:
         Whether batches lie in memory that a GPU reads directly.
     readers : int
         Threads that read frames; their number changes no batch.
+
+    Attributes
+    ----------
+    unreadable : set of Path
+        Frames that could not be read.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class Supply:
     ) -> None:
         self._config, self._pinned = config, pinned
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="reader")
+        self.unreadable: set[Path] = set()
         self._meta = stage == 1 and config.order in META_ORDERS
         self._domains = {
             domain: DomainBatches(
@@ -75,6 +82,7 @@ class Supply:
                 first=rank,
                 step=world,
                 readers=self._readers if readers > 1 else None,
+                unreadable=self.unreadable,
             )
             for domain in config.sources
         }
