@@ -94,7 +94,7 @@ def test_its_config_names_its_size_and_it_can_be_kept_as_ours(file, tmp_path):
 
 
 def test_variants_of_the_format_that_occur(content, tmp_path):
-    """As before torch 1.6; from DataParallel; without counts of batches."""
+    """As before torch 1.6; from DataParallel; without counts of batches; halves; no decoder."""
     torch.save(content, tmp_path / "old.ckpt", _use_new_zipfile_serialization=False)
     bare = [
         {f"module.{k}": v for k, v in part.items() if not k.endswith("num_batches_tracked")}
@@ -106,6 +106,17 @@ def test_variants_of_the_format_that_occur(content, tmp_path):
     )
     for name, tensor in first.items():
         assert name.endswith("num_batches_tracked") or torch.equal(tensor, second[name])
+    extractor, network = content["model_state"]
+    floats = {k: v for k, v in network.items() if v.is_floating_point()}
+    double = {k: v.flatten()[0].double().expand(v.shape) for k, v in floats.items()}
+    short = {k: v.bfloat16() if v.is_floating_point() else v for k, v in extractor.items()}
+    torch.save({"model_state": [short, {**network, **double}]}, tmp_path / "mixed.ckpt")
+    for name, tensor in load_checkpoint(tmp_path / "mixed.ckpt").state_dict().items():
+        assert tensor.dtype == first[name].dtype
+        torch.testing.assert_close(tensor, first[name], rtol=2**-8, atol=2**-8)
+    encoder = {k: v for k, v in extractor.items() if k.startswith("encoder")}
+    torch.save({"model_state": [encoder, network]}, tmp_path / "bare.ckpt")
+    assert load_checkpoint(tmp_path / "bare.ckpt").state_dict().keys() == first.keys()
     top = content["model_state"][1]
     pair = [top[f"fpn.fpn_{s}.toplayer2.bias"] for s in ("rgb", "tex")]
     assert torch.equal(first["network.fusion.smooth3.bias"], sum(pair) / 2)
@@ -142,6 +153,23 @@ def spoiled(content):
             {"model_state": [extractor, {**network, "cls_heads.bias": torch.full((2,), np.nan)}]},
             "not finite",
         ),
+        "whole-numbers": (
+            {"model_state": [extractor, {**network, "cls_heads.bias": torch.zeros(2).long()}]},
+            "expected floats",
+        ),
+        "complex": (
+            {"model_state": [extractor, {**network, "cls_heads.bias": torch.zeros(2) * 1j}]},
+            "expected floats",
+        ),
+        "view": (  # kilobytes that declare 160 GB
+            {"model_state": [extractor, {**network, key: torch.zeros(1).expand(200000, 200000)}]},
+            "declares 40,0",
+        ),
+        "half-view": (
+            {"model_state": [{"encoder.0.weight": torch.zeros(1).half().expand(10**10)}, network]},
+            "declares 10,000,000,000",
+        ),
+        "float32": ({**content, "val_metrics": np.float32(0.5)}, "no weights need"),
         "array": ({"model_state": np.zeros(3)}, "asks for"),
         "system": ({"model_state": Mischief(os.system, "touch mischief")}, "asks for"),
         "metrics": (

@@ -158,7 +158,7 @@ def _unpickled(path: Path) -> object:
             return torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-            reason = re.search(r"WeightsUnpickler error: ([^\n]{1,120})", str(error))
+            reason = re.search(r"WeightsUnpickler error:\s*([^\n]{1,160})", str(error))
             said = f"asks for '{asked[1]}', which no weights need" if asked else "is damaged"
             if reason and not asked:
                 said = f"is damaged, or holds what no weights need ({reason[1].strip()})"
