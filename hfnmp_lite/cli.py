@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -279,7 +280,8 @@ def _train(given: argparse.Namespace) -> None:
         **({} if given.inner_steps is None else {"inner_steps": given.inner_steps}),
     )
     name = f"{config.target}-{config.pattern}-{config.order}-{config.stages}-seed{config.seed}"
-    folder = given.out or Path("runs") / name
+    # a manifest may call its domains anything; the run stays under runs/
+    folder = given.out or Path("runs") / (re.sub(r"[^\w.-]+", "-", name).strip(".-") or "run")
     _show_run(config, folder, given.manifest, given.resume, Machine(**asked), given.tensorboard)
 
 

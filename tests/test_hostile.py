@@ -15,10 +15,11 @@ import torch
 from safetensors.torch import load_file, save
 
 from hfnmp_lite import HFN, Detector, cli, load_checkpoint, save_checkpoint
-from hfnmp_lite.data import archive, miniature, own, prepare, release, samples
+from hfnmp_lite.data import archive, miniature, ocim, own, prepare, release, samples
 from hfnmp_lite.data.annotation import read_annotation
 from hfnmp_lite.data.loaders import load_frame
 from hfnmp_lite.data.presentations import read_manifest
+from hfnmp_lite.data.recordings import write_index
 from hfnmp_lite.files import InputError, read_text
 
 HEADER = "path,domain,subject,presentation,live,attack_type\n"
@@ -359,3 +360,54 @@ def test_predict_sums_up_and_prints_any_name(tmp_path, capsys):
             assert len(said.out.splitlines()) == 6
         elif form == "json":
             assert len(json.loads(said.out)) == 6
+
+
+# --- what a hand may write into a manifest, a journal, a run --------------------------------------
+
+
+def test_partitions_that_nobody_published_are_named_as_they_are():
+    from hfnmp_lite.data import lists
+    from hfnmp_lite.data.presentations import Presentation
+
+    data = [
+        Presentation(f"{n}", "oulu", f"s{n}", True, None, None, (), part)
+        for n, part in enumerate(("weird", "test", None, "validation", "train"))
+    ]
+    said = lists.describe(data)["oulu"]
+    assert said == "released list (train, test, no partition, validation, weird): 5 of 4950 videos"
+
+
+def test_loops_of_links_cost_a_line(tmp_path):
+    (tmp_path / "m.csv").symlink_to("m.csv")
+    with pytest.raises(InputError, match="links"):
+        read_manifest(tmp_path / "m.csv")
+    root = shelf(tmp_path, "/+MY-SET/loop.zip,0,1,1", good={"0.png": png(), "info.txt": "1\t1"})
+    (root / "+MY-SET/loop.zip").symlink_to("loop.zip")
+    done = release.index(root, [root / "list.csv"], root / "m.csv", progress=False)
+    assert (done.presentations, done.frames, len(done.failures)) == (2, 1, 1)
+
+
+def test_a_journal_of_nothing_but_brackets_is_refused(tmp_path):
+    miniature.build(tmp_path / "sets", "replay", frames=3)
+    found = ocim.find(tmp_path / "sets", "replay")
+    write_index(tmp_path / "sets" / "manifest.csv", tmp_path / "sets", found.recordings)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "progress.jsonl").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="other settings"):
+        prepare.prepare([tmp_path / "sets" / "manifest.csv"], tmp_path / "out", progress=False)
+
+
+def test_a_run_stays_below_runs_whatever_a_domain_is_called(tmp_path, monkeypatch):
+
+    asked = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_show_run", lambda config, folder, *_: asked.append(folder))
+    rows = []
+    for number, domain in enumerate(("../../out", "/etc", "desk")):
+        (tmp_path / f"{number}.png").write_bytes(png())
+        rows.append(f"{number}.png,{domain},s{number},v{number},1,\n")
+    (tmp_path / "m.csv").write_text(HEADER + "".join(rows))
+    for target in ("../../out", "/etc"):
+        assert cli.main(["train", "--target", target, "--manifest", "m.csv"]) == 0
+    assert all(folder.parent.name == "runs" and not folder.is_absolute() for folder in asked)
+    assert len(set(asked)) == 2

@@ -25,6 +25,7 @@ PUBLISHED = {
     "released": {"oulu": 4950, "casia": 600, "replay": 1200, "msu": 280},
     "short": {"oulu": 3600, "casia": 600, "replay": 840, "msu": 280},
 }
+ORDER = ("train", "dev", "test", "no partition")
 SHORTENED = ("oulu", "replay")  # of these the shorter list leaves "dev" out
 
 
@@ -48,7 +49,7 @@ def describe(presentations: Iterable[Presentation]) -> dict[str, str]:
         short = set(counts) <= {"train", "test"} and not both
         wanted = PUBLISHED["short" if short else "released"][domain]
         name = "released and short lists" if both else f"{'short' if short else 'released'} list"
-        order = sorted(counts, key=("train", "dev", "test", "no partition").index)
+        order = sorted(counts, key=lambda p: (ORDER.index(p) if p in ORDER else len(ORDER), p))
         named[domain] = f"{name} ({', '.join(order)}): {counts.total()} of {wanted} videos"
     return named
 

@@ -184,7 +184,7 @@ def _read_journal(out: Path, settings: Settings) -> dict[str, dict]:
     for line in read_text(path, MAX_JOURNAL, errors="replace").splitlines():
         try:
             entries.append(json.loads(line))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     entries = [e for e in entries if isinstance(e, dict)]
     if not entries or entries[0].get("settings") != asdict(settings):

@@ -85,7 +85,7 @@ def read_manifest(path: str | Path) -> list[Presentation]:
         duplicate, or a video; a presentation contradicts itself. The message names the line.
     """
     path = Path(path)
-    folder = str(path.resolve().parent)
+    folder = os.path.dirname(os.path.realpath(path))  # Path.resolve raises on a loop of links
     groups: dict[str, tuple[int, dict[str, str], list[Path]]] = {}
     for line, row in _checked_rows(path):
         failed = bool(row.get("failure"))

@@ -220,9 +220,10 @@ def read_index(path: str | Path) -> list[tuple[Path, Recording]]:
         name a folder, an annotation leaves the folder, or a rotation is neither 0 nor 180.
     """
     path = Path(path)
-    home = path.resolve().parent
     found, seen = [], {}
-    for line, row in read_rows(path):
+    rows = read_rows(path)
+    home = path.resolve().parent
+    for line, row in rows:
         where = f"{path}, line {line}"
         if row["presentation"] in seen:
             raise InputError(

@@ -159,7 +159,7 @@ def index(
         try:
             inside(entry.path)
             names = _frames_in(root / entry.path, entry, odd)
-        except (InputError, OSError) as error:  # also a name too long for the system
+        except (InputError, OSError, RuntimeError) as error:  # too long a name, a loop of links
             reason = str(getattr(error, "strerror", None) or error)
             reason = reason.removeprefix(f"{root / entry.path}: ").replace(f"{root}/", "")
             failures[recording.id] = reason

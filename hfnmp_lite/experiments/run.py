@@ -440,6 +440,6 @@ def _read_json(path: Path) -> dict[str, object]:
         content = json.loads(path.read_text())
         if not isinstance(content, dict):
             raise ValueError("not an object")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: is damaged ({error}); expected what a run wrote") from None
     return content
