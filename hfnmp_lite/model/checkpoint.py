@@ -47,7 +47,18 @@ def save_checkpoint(path: str | Path, detector: Detector, config: Mapping[str, o
     }
     tensors = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
     metadata = {"hfnmp_lite": FORMAT, "about": json.dumps(about, sort_keys=True)}
-    write_whole(path, save(tensors, metadata))
+    write_whole(path, _sorted_header(save(tensors, metadata)))
+
+
+def _sorted_header(content: bytes) -> bytes:
+    """Sort a safetensors header, whose metadata come in any order, so that equal files are equal.
+
+    It is JSON after its length in 8 bytes, padded by spaces so that the numbers are aligned.
+    """
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:start]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[start:]
 
 
 def load_checkpoint(path: str | Path) -> Detector:
