@@ -21,7 +21,7 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 lab: $(READY)

@@ -11,12 +11,28 @@ from pathlib import Path
 
 import pytest
 
+# Files that take a minute or more, the longest first: begun last, one would be waited for alone.
+LONG = ("test_launchers", "test_resume", "test_compute", "test_cli", "test_fit", "test_ablation")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
 
 @pytest.fixture(scope="session")
 def small_samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny benchmark, built once for all tests that only read it: 4 subjects a domain, 64 px."""
     from hfnmp_lite.data.samples import build
 
-    folder = tmp_path_factory.mktemp("samples") / "small"
-    build(folder, seed=3, subjects=4, size=64)
-    return folder
+    base = tmp_path_factory.getbasetemp()
+    if os.name == "nt":
+        return build(base / "small", seed=3, subjects=4, size=64)
+    import fcntl
+
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # where all workers meet; who comes first builds
+    with open(base / "small.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (base / "small").exists():
+            build(base / "small", seed=3, subjects=4, size=64)
+    return base / "small"

@@ -13,17 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
+from forks import hfnmp
 from skimage.data import astronaut
 
 HFNMP = [sys.executable, "-m", "hfnmp_lite.cli"]
 FILES = {"config.json", "last.ckpt", "log.csv", "metrics.json", "model.safetensors", "scores.csv"}
 ON_THE_WAY = {"before.ckpt", "snapshots.safetensors"}
-
-
-def hfnmp(*arguments, **more):
-    return subprocess.run(
-        [*HFNMP, *map(str, arguments)], capture_output=True, text=True, timeout=600, **more
-    )
 
 
 def one_clear_line(done, *words, status=2):
@@ -149,9 +144,11 @@ def test_killed_and_resumed_gives_the_same_scores(finished, manifest, tmp_path):
 
 def test_a_full_disk_ends_with_one_line_and_nothing_half_written(manifest, tmp_path):
     folder = tmp_path / "run"
-    done = hfnmp(
-        *["train", "--target", "phone", "--pattern", "rgb", "--preset", "smoke"],
-        *["--manifest", manifest, "--out", folder],
+    train = ["train", "--target", "phone", "--pattern", "rgb", "--preset", "smoke"]
+    done = subprocess.run(
+        [*HFNMP, *train, "--manifest", str(manifest), "--out", str(folder)],
+        capture_output=True,
+        text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
     )
     one_clear_line(done, "too large")

@@ -2,13 +2,13 @@
 
 import contextlib
 import csv
-import multiprocessing
 import os
 import signal
 import time
 
 import numpy as np
 import pytest
+from forks import FORKS
 
 from hfnmp_lite.config import Machine, make_config
 from hfnmp_lite.experiments.run import _claim, run
@@ -47,15 +47,8 @@ def go(manifest, folder, resume, dies_at=None):
     run(config, folder, manifest, resume, progress=False, machine=Machine(accelerator="cpu"))
 
 
-@pytest.fixture(scope="module")
-def processes():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "hfnmp_lite.learn.fit", "hfnmp_lite.experiments.run"])
-    return context
-
-
-def finish(processes, *arguments):
-    process = processes.Process(target=go, args=arguments)
+def finish(*arguments):
+    process = FORKS.Process(target=go, args=arguments)
     process.start()
     process.join(600)
     assert process.exitcode == 0
@@ -74,12 +67,12 @@ def manifest(small_samples):
 
 
 @pytest.fixture(scope="module")
-def whole(manifest, processes, tmp_path_factory):
+def whole(manifest, tmp_path_factory):
     """What a run leaves that nobody disturbs, and its seconds when it is the second of its kind."""
     folder = tmp_path_factory.mktemp("resume")
-    finish(processes, manifest, folder / "whole", False)
+    finish(manifest, folder / "whole", False)
     started = time.perf_counter()
-    finish(processes, manifest, folder / "again", False)
+    finish(manifest, folder / "again", False)
     duration = time.perf_counter() - started
     left = what_it_left(folder / "whole")
     assert what_it_left(folder / "again") == left
@@ -87,27 +80,25 @@ def whole(manifest, processes, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("dies_at", "left"), [(1, 0), (2, 1), (4, 1), (5, 1), (9, 1)])
-def test_killed_between_two_checkpoints(manifest, whole, tmp_path, processes, dies_at, left):
+def test_killed_between_two_checkpoints(manifest, whole, tmp_path, dies_at, left):
     """Before there is any; in the first stage, at its end; in the second, at its beginning."""
-    process = processes.Process(target=go, args=(manifest, tmp_path, False, dies_at))
+    process = FORKS.Process(target=go, args=(manifest, tmp_path, False, dies_at))
     process.start()
     process.join(300)
     assert process.exitcode == -signal.SIGKILL
     assert not (tmp_path / "last.ckpt").exists()
     assert (tmp_path / "before.ckpt").exists() == left
-    finish(processes, manifest, tmp_path, True)
+    finish(manifest, tmp_path, True)
     assert what_it_left(tmp_path) == whole[0]
 
 
-def test_killed_at_random_moments_and_resumed_equals_never_killed(
-    manifest, whole, tmp_path, processes
-):
+def test_killed_at_random_moments_and_resumed_equals_never_killed(manifest, whole, tmp_path):
     whole, duration = whole
     rng = np.random.default_rng(int(time.time()))  # other moments every time, on purpose
     unfinished = 0
     for i, moment in enumerate(rng.uniform(0, duration, MOMENTS)):
         folder = tmp_path / str(i)
-        process = processes.Process(target=go, args=(manifest, folder, False))
+        process = FORKS.Process(target=go, args=(manifest, folder, False))
         process.start()
         time.sleep(moment)
         with contextlib.suppress(ProcessLookupError):  # it was faster
@@ -116,7 +107,7 @@ def test_killed_at_random_moments_and_resumed_equals_never_killed(
         if not (folder / "metrics.json").exists():
             unfinished += 1
             begun = (folder / "config.json").exists()
-            finish(processes, manifest, folder, begun)
+            finish(manifest, folder, begun)
         assert what_it_left(folder) == whole, f"killed after {moment:.3f} s"
     assert unfinished >= MOMENTS // 2
 

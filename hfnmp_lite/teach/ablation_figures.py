@@ -276,7 +276,7 @@ def spreads(resampled: Mapping[str, np.ndarray]) -> Figure:
     figure = _figure(8.2, 1.0 + 1.35 * len(resampled))
     panels = figure.subplots(len(resampled), 1, sharex=True, squeeze=False)[:, 0]
     every = np.concatenate(list(resampled.values()))
-    edges = np.linspace(every.min() - 0.5, every.max() + 0.5, 50)
+    edges = np.linspace(every.min() - 0.5, every.max() + 0.5, 26)
     for axes, (name, values) in zip(panels, resampled.items(), strict=True):
         low, high = np.percentile(values, [2.5, 97.5])
         height = axes.hist(values, edges, color=PALETTE["live"], alpha=0.45)[0].max()

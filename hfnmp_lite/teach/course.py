@@ -76,6 +76,7 @@ def run_notebook(
         client = NotebookClient(
             notebook,
             timeout=CELL_SECONDS,
+            startup_timeout=300,
             kernel_name="python3",
             record_timing=False,
             store_widget_state=False,

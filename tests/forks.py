@@ -1,0 +1,34 @@
+"""Processes of their own that do not import torch once more."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["torch", "hfnmp_lite.cli", "hfnmp_lite.learn.fit", "hfnmp_lite.experiments.run"]
+)
+
+
+def hfnmp(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command line, as a shell would run it."""
+    command = [str(a) for a in arguments]
+    with tempfile.TemporaryDirectory() as folder:
+        said = [Path(folder) / name for name in ("stdout", "stderr")]
+        process = FORKS.Process(target=_main, args=(command, said))
+        process.start()
+        process.join(600)
+        return subprocess.CompletedProcess(
+            command, process.exitcode, *(path.read_text() for path in said)
+        )
+
+
+def _main(command: list[str], said: list[Path]) -> None:
+    from hfnmp_lite import cli
+
+    for stream, path in zip((sys.stdout, sys.stderr), said, strict=True):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream.fileno())
+    sys.exit(cli.main(command))
