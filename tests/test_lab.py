@@ -28,7 +28,7 @@ from hfnmp_lite.teach.exercises import exercises
 
 pytestmark = pytest.mark.classroom
 SOLVED = classroom.solved_notebooks()
-MOVE = "from hfnmp_lite.teach import course\nprint(len(course.move_every_control(globals())))"
+MOVE = "from hfnmp_lite.teach import course\nprint(sum(map(len, course.move_every_control(globals()))))"
 # What a reader would have to scroll sideways for: text of a box that scrolls and is too small.
 CUT_OFF = """() => [...document.querySelectorAll(".jp-Notebook, .jp-Notebook *")]
     .filter((box) => /auto|scroll/.test(getComputedStyle(box).overflowX))
@@ -54,6 +54,7 @@ def test_a_student_copy_runs(number, tmp_path):
     client = NotebookClient(
         copy,
         timeout=900,
+        startup_timeout=300,
         kernel_name="python3",
         allow_error_names=["NotImplementedError"],
         resources={"metadata": {"path": str(tmp_path)}},

@@ -43,7 +43,7 @@ class Cost:
     peak_memory_mb : int
         Largest resident memory of the kernel with the processes that it started.
     slowest_control_ms : int
-        The longest that a picture took to follow one of its controls.
+        What a picture took to follow its slowest control, the median over that one's values.
     """
 
     wall_seconds: float

@@ -315,7 +315,7 @@ def toy_paths(
 
 
 def _plane() -> tuple[np.ndarray, np.ndarray]:
-    phi, theta = np.meshgrid(np.linspace(*PHI, 121), np.linspace(*THETA, 111))
+    phi, theta = np.meshgrid(np.linspace(*PHI, 81), np.linspace(*THETA, 75))
     return theta, phi
 
 

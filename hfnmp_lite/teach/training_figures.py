@@ -89,8 +89,12 @@ def smoothed(rows: Sequence[Mapping[str, float]], figure: str, width: int) -> tu
     width : int
         How many rows a mean runs over, odd.
     """
+    from matplotlib.figure import Figure
+
     stages = sorted({row["stage"] for row in rows})
-    drawn = _figure(9, 3.4)
+    drawn = Figure(figsize=(9, 3.4))
+    # Fixed margins: a slider redraws this, and a computed layout takes twice the time.
+    drawn.subplots_adjust(left=0.08, right=0.99, bottom=0.18, top=0.9, wspace=0.06)
     said = []
     panels = drawn.subplots(1, len(stages), sharey=True, squeeze=False)[0]
     for stage, axes in zip(stages, panels, strict=True):
@@ -109,7 +113,8 @@ def smoothed(rows: Sequence[Mapping[str, float]], figure: str, width: int) -> tu
         axes.grid(color="#E5E5E5")
         axes.set_title(f"stage {stage:.0f}", fontsize=SIZE + 1)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize=SIZE - 2)
+            place = "upper right" if figure == "losses" else "center right"
+            axes.legend(fontsize=SIZE - 2, loc=place)
     return drawn, f"The long run, means over {width} rows of its log: {'; '.join(said)}."
 
 
