@@ -28,7 +28,8 @@ from hfnmp_lite.teach.exercises import exercises
 
 pytestmark = pytest.mark.classroom
 SOLVED = classroom.solved_notebooks()
-MOVE = "from hfnmp_lite.teach import course\nprint(sum(map(len, course.move_every_control(globals()))))"
+MOVE = """from hfnmp_lite.teach import course
+print(sum(map(len, course.move_every_control(globals()))))"""
 # What a reader would have to scroll sideways for: text of a box that scrolls and is too small.
 CUT_OFF = """() => [...document.querySelectorAll(".jp-Notebook, .jp-Notebook *")]
     .filter((box) => /auto|scroll/.test(getComputedStyle(box).overflowX))
