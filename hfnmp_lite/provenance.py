@@ -70,12 +70,24 @@ def _processor() -> str:
 
 def peak_memory_mb() -> int | None:
     """Return the largest resident size of this process so far, in MB; None where not measured."""
+    peak = of_this_process("VmHWM")  # on Linux ru_maxrss counts what the process's parent held
+    if peak is None:
+        try:
+            import resource
+        except ImportError:  # Windows
+            return None
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak *= 1 if sys.platform == "darwin" else 1024
+    return round(peak / 1e6)
+
+
+def of_this_process(name: str) -> int | None:
+    """Return a size in bytes from Linux's account of this process; None where there is none."""
     try:
-        import resource
-    except ImportError:  # Windows
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
         return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(name)), None)
 
 
 def provenance() -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -15,6 +16,7 @@ from hfnmp_lite.experiments import bench, steps, timing
 from hfnmp_lite.experiments.released import ReleasedNetwork, copy_ours
 from hfnmp_lite.experiments.steps import VARIANTS, Case, Step
 from hfnmp_lite.files import InputError
+from hfnmp_lite.provenance import peak_memory_mb
 
 SMALL = Case("lite", 32, per_class=2)
 
@@ -117,6 +119,14 @@ def test_peak_memory_is_what_was_held_at_once():
     for _ in range(3):  # one after another
         np.ones(200_000_000 // 8).sum()
     assert memory.megabytes() == pytest.approx(200, abs=20)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="memory is told by Linux")
+def test_a_process_is_not_charged_with_what_its_parent_held():
+    held = np.ones(600_000_000 // 8)
+    script = "from hfnmp_lite.provenance import peak_memory_mb; print(peak_memory_mb())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert 5 < int(done.stdout) < 100 < held.nbytes / 1e6 < peak_memory_mb()
 
 
 def test_variants_are_run_in_turn():

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from hfnmp_lite.provenance import of_this_process
+
 if TYPE_CHECKING:
     import torch
 
@@ -146,19 +148,10 @@ class PeakMemory:
             import torch
 
             return (torch.cuda.max_memory_allocated() - self.before) / 1e6
-        peak = _of_this_process("VmHWM")
+        peak = of_this_process("VmHWM")
         return None if peak is None else (peak - self.before) / 1e6
 
 
 def resident() -> int | None:
     """Return the resident size of this process in bytes; None where this system does not tell."""
-    return _of_this_process("VmRSS")
-
-
-def _of_this_process(name: str) -> int | None:
-    """Return a size in bytes from Linux's account of this process."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(name)), None)
+    return of_this_process("VmRSS")

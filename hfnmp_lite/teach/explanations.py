@@ -22,7 +22,7 @@ from hfnmp_lite.explain.tour import Picture, explain_picture, from_file, numbers
 from hfnmp_lite.files import InputError, fresh_folder, write_whole
 from hfnmp_lite.model.checkpoint import load_checkpoint
 from hfnmp_lite.model.detector import Detector
-from hfnmp_lite.provenance import provenance
+from hfnmp_lite.provenance import peak_memory_mb, provenance
 from hfnmp_lite.simulate.domains import DOMAINS
 from hfnmp_lite.teach import veil
 from hfnmp_lite.teach.attribution_figures import sheet
@@ -222,5 +222,6 @@ def _write_sheets(
             said.append(f"{file}: {verdicts}")
         command = shlex.join(["hfnmp", *sys.argv[1:]])
         about = {"command": command, **found.about, "pictures": told, **provenance()}
+        about["peak_memory_mb"] = peak_memory_mb()
         write_whole(folder / NUMBERS, json.dumps(about, indent=1, allow_nan=False) + "\n")
     return said
