@@ -13,12 +13,14 @@ FORKS.set_forkserver_preload(
 )
 
 
-def hfnmp(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """The command line, as a shell would run it."""
+def hfnmp(
+    *arguments: object, limit: tuple[int, tuple[int, int]] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command line, as a shell would run it; `limit` as for `resource.setrlimit`."""
     command = [str(a) for a in arguments]
     with tempfile.TemporaryDirectory() as folder:
         said = [Path(folder) / name for name in ("stdout", "stderr")]
-        process = FORKS.Process(target=_main, args=(command, said))
+        process = FORKS.Process(target=_main, args=(command, said, limit))
         process.start()
         process.join(600)
         return subprocess.CompletedProcess(
@@ -26,8 +28,13 @@ def hfnmp(*arguments: object) -> subprocess.CompletedProcess[str]:
         )
 
 
-def _main(command: list[str], said: list[Path]) -> None:
+def _main(command: list[str], said: list[Path], limit: tuple | None) -> None:
     from hfnmp_lite import cli
+
+    if limit:
+        import resource
+
+        resource.setrlimit(*limit)
 
     for stream, path in zip((sys.stdout, sys.stderr), said, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream.fileno())

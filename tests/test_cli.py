@@ -6,17 +6,17 @@ import json
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from forks import hfnmp
+from forks import FORKS, hfnmp
 from skimage.data import astronaut
 
-HFNMP = [sys.executable, "-m", "hfnmp_lite.cli"]
+from hfnmp_lite import cli
+
 FILES = {"config.json", "last.ckpt", "log.csv", "metrics.json", "model.safetensors", "scores.csv"}
 ON_THE_WAY = {"before.ckpt", "snapshots.safetensors"}
 
@@ -129,12 +129,13 @@ def test_train_refuses_what_would_be_lost_or_cannot_be(finished, manifest, tmp_p
 def test_killed_and_resumed_gives_the_same_scores(finished, manifest, tmp_path):
     folder = tmp_path / "run"
     train = ["train", "--target", "phone", "--preset", "smoke", "--manifest", str(manifest)]
-    process = subprocess.Popen([*HFNMP, *train, "--out", str(folder)], stderr=subprocess.DEVNULL)
+    process = FORKS.Process(target=cli.main, args=([*train, "--out", str(folder)],))
+    process.start()
     deadline = time.monotonic() + 120
     while not (folder / "last.ckpt").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert not (folder / "metrics.json").exists()
     assert {p.name for p in folder.iterdir() if p.name[0] != "."} <= FILES | ON_THE_WAY
     one_clear_line(hfnmp(*train, "--out", folder), "unfinished", "--resume")
@@ -145,12 +146,8 @@ def test_killed_and_resumed_gives_the_same_scores(finished, manifest, tmp_path):
 def test_a_full_disk_ends_with_one_line_and_nothing_half_written(manifest, tmp_path):
     folder = tmp_path / "run"
     train = ["train", "--target", "phone", "--pattern", "rgb", "--preset", "smoke"]
-    done = subprocess.run(
-        [*HFNMP, *train, "--manifest", str(manifest), "--out", str(folder)],
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-    )
+    most = (resource.RLIMIT_FSIZE, (100_000, 100_000))
+    done = hfnmp(*train, "--manifest", manifest, "--out", folder, limit=most)
     one_clear_line(done, "too large")
     assert {p.name for p in folder.iterdir()} == {"config.json"}
 

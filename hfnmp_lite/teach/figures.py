@@ -27,6 +27,7 @@ PALETTE = {
 }
 OTHERS = ("#CC79A7", "#009E73", "#56B4E9", "#802000")  # further types; the last is ours
 SIZE = 13  # points, of the figures' text
+TICKS = 5  # at most so many steps on an axis: large letters need room, and ticks cost the most time
 
 
 def colour(name: str, names: Sequence[str] = ()) -> str:
@@ -38,8 +39,8 @@ def colour(name: str, names: Sequence[str] = ()) -> str:
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
-    """Draw a figure as PNG."""
-    return _saved(figure, "png", dpi=dpi)
+    """Draw a figure as PNG, compressed in haste: a twentieth larger, and a picture moves sooner."""
+    return _saved(figure, "png", dpi=dpi, pil_kwargs={"compress_level": 1})
 
 
 def svg(figure: Figure) -> bytes:
@@ -67,6 +68,7 @@ def _dress(axes: Axes, x: str = "", y: str = "") -> Axes:
     axes.set_xlabel(x, fontsize=SIZE)
     axes.set_ylabel(y, fontsize=SIZE)
     axes.tick_params(labelsize=SIZE - 1)
+    axes.locator_params(nbins=TICKS)
     axes.spines[["top", "right"]].set_visible(False)
     return axes
 

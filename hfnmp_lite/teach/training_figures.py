@@ -128,7 +128,7 @@ def parts_of_a_step(
     config: RunConfig,
     draw: Callable[[], Batch],
     compute: Compute,
-    rounds: int = 5,
+    rounds: int = 3,
 ) -> dict[str, float]:
     """Measure the parts of a step of H, in seconds, the least of the rounds; the detector stays.
 

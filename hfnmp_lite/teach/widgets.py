@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import ipywidgets
+import matplotlib
 import numpy as np
 from IPython.display import Image
 
@@ -111,7 +112,9 @@ class Explorer(ipywidgets.VBox):
 
     def _draw_now(self) -> None:
         values = {name: control.value for name, control in self.controls.items()}
-        figure, alt = self._draw(**values)
+        # Titles at a fixed height: to find one, matplotlib would lay out all ticks once more.
+        with matplotlib.rc_context({"axes.titley": 1.0}):
+            figure, alt = self._draw(**values)
         _need_alt(alt)
         data = base64.b64encode(png(figure, DPI)).decode()
         self._picture.value = (
