@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from forks import in_two
 
 from hfnmp_lite import HFN, Detector, MetaPatternExtractor, meta_step
 from hfnmp_lite.config import Machine, is_first, make_config
@@ -74,11 +75,11 @@ def manifest(small_samples):
     return small_samples / "manifest.csv"
 
 
-def two_processes(manifest, folder, order, fail="no"):
+def two_processes(manifest, folder, fail):
     script = folder / "shared.py"
     script.write_text(SHARED)
     return subprocess.run(
-        [sys.executable, script, manifest, folder / "out", order, fail],
+        [sys.executable, script, manifest, folder / "out", "alternating", fail],
         capture_output=True,  # until the last process that could write has ended
         text=True,
         timeout=900,  # on a machine with much else to do
@@ -145,9 +146,13 @@ def transcription(manifest, order):
     return [d for d, _ in halves], protocol
 
 
+def run_shared(*arguments):
+    sys.argv = ["shared.py", *arguments]
+    exec(SHARED, {})
+
+
 def test_two_processes_equal_one_that_averages_their_gradients(manifest, tmp_path):
-    done = two_processes(manifest, tmp_path, "alternating")
-    assert done.returncode == 0, done.stderr[-2000:]
+    in_two(run_shared, str(manifest), str(tmp_path / "out"), "alternating", "no")
     ours = [torch.load(tmp_path / f"out.{rank}") for rank in (0, 1)]
     (a, b), protocol = transcription(manifest, "alternating")
     for name, tensor in ours[0]["weights"].items():
@@ -170,7 +175,7 @@ def test_two_processes_equal_one_that_averages_their_gradients(manifest, tmp_pat
     ],
 )
 def test_one_process_that_ends_ends_the_others(manifest, tmp_path, fail, words):
-    done = two_processes(manifest, tmp_path, "alternating", fail)
+    done = two_processes(manifest, tmp_path, fail)
     assert time.time() - (tmp_path / "out.failed").stat().st_mtime < 60
     assert done.returncode != 0
     assert re.search(words, done.stderr)

@@ -127,6 +127,7 @@ def grader(tmp_path, monkeypatch):
     return api
 
 
+@pytest.mark.classroom
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 def test_nbgrader_takes_a_solved_notebook(grader, tmp_path):
     """Hand out, collect two answers, grade and give feedback; one is right, and one is not."""

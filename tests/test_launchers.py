@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forks import in_two
 
 from hfnmp_lite import cli
 
@@ -84,11 +85,9 @@ def asked(small_samples):
 
 @pytest.fixture(scope="module")
 def whole(asked, tmp_path_factory):
-    """The run as one command starts it, in two processes of its own."""
+    """The run that nobody disturbs: two processes as torchrun starts them."""
     folder = tmp_path_factory.mktemp("launchers") / "whole"
-    how = ["--devices", "2", "--accelerator", "cpu", "--strategy", "ddp"]
-    done = launch(sys.executable, "-m", "hfnmp_lite.cli", *asked, *how, "--out", folder)
-    assert done.stdout.count("The run:") == 1  # one of the two speaks
+    in_two(cli.main, [str(c) for c in (*asked, "--accelerator", "cpu", "--out", folder)])
     return folder
 
 
@@ -118,5 +117,6 @@ def test_interrupted_in_one_process_both_stop_and_either_goes_on(asked, whole, t
     shutil.copytree(folder, alone)
     assert cli.main(["train", "--resume", "--out", str(alone), "--devices", "1"]) == 2
     assert "other devices" in capsys.readouterr().err
-    launch(sys.executable, "-m", "hfnmp_lite.cli", "train", "--resume", "--out", folder)
+    done = launch(sys.executable, "-m", "hfnmp_lite.cli", "train", "--resume", "--out", folder)
+    assert done.stdout.count("The run:") == 1  # one of the two speaks
     assert what_it_left(folder) == what_it_left(whole)
