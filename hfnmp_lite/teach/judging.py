@@ -57,7 +57,7 @@ def threshold_on_roc(scores: Mapping[str, np.ndarray], threshold: float) -> tupl
             axes.stairs(counts, BINS, fill=True, **style)  # one patch; hist draws one a bar
         axes.axvline(threshold, color="black", linewidth=2)
         axes.axvspan(threshold, 1, color=PALETTE["live"], alpha=0.07, linewidth=0)
-        axes.set_xlim(0, 1)
+        axes.set(xlim=(0, 1), xticks=(0, 0.5, 1))
         axes.yaxis.get_major_locator().set_params(integer=True, nbins=2)
         axes.tick_params(labelbottom=row == len(scores) - 1)
         axes.set_title(f"{kind}: {accepted[kind]:.1%} accepted", fontsize=SIZE, loc="left")
@@ -95,7 +95,7 @@ def _roc(axes: Axes, attack: np.ndarray, live: np.ndarray) -> Axes:
     style = {"color": PALETTE["oracle"], "markerfacecolor": "white", "markeredgewidth": 2}
     axes.plot(*at, "D", markersize=10, label="FAR = FRR (oracle)", linestyle="none", **style)
     _dress(axes, "attacks accepted (FAR)", "live accepted (1 − FRR)")
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
     _per_cent(axes.xaxis)
     _per_cent(axes.yaxis)
     axes.grid(color="#E5E5E5")

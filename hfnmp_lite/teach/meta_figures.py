@@ -356,4 +356,4 @@ def _valleys(axes: Axes) -> None:
             theta = np.where(m > 0, 1 / m, np.nan)
         axes.plot(phi, theta, style, color="black", linewidth=1.6, label=name)
     axes.plot(1, 1, "*", color="#F0E442", markeredgecolor="black", markersize=17, zorder=4)
-    axes.set(xlim=PHI, ylim=THETA)
+    axes.set(xlim=PHI, ylim=THETA, xticks=(0, 1, 2), yticks=(0, 1))
