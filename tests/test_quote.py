@@ -1,4 +1,4 @@
-"""The table of runs in pages: hand-worked lines, and a block that is replaced and nothing else."""
+"""Results in pages: hand-worked lines, and a block that is replaced and nothing else."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import pytest
 from rows import GOOD, planted, without
 
 from hfnmp_lite.data.samples import notebooks_root
+from hfnmp_lite.experiments import bench
 from hfnmp_lite.experiments.ablation import write_rows
-from hfnmp_lite.experiments.quote import BEGIN, END, main, markdown, quoted, shipped
-from hfnmp_lite.experiments.summary import say_goal, summarise, summarise_file
+from hfnmp_lite.experiments.quote import SOURCES, main, markdown, marks, quoted, shipped
+from hfnmp_lite.experiments.summary import say_goal, summarise
 from hfnmp_lite.files import InputError
 
+BENCH = marks("bench.json")
 ROWS = without(planted(GOOD, seeds=2, subjects=6), pattern="mp", target="phone", seed=1)
 
 
@@ -52,38 +54,43 @@ def test_a_missing_target_leaves_no_mean():
     assert line.rstrip(" |").endswith("0–2")
 
 
-def test_the_block_alone_is_written_anew(tmp_path, capsys):
-    page, table = tmp_path / "page.md", tmp_path / "table.csv"
-    page.write_text(f"# A page\n\n{BEGIN}\nold\n{END}\n\nMore.\n")
-    write_rows(table, ROWS)
-    main([str(page), "--table", str(table)])
-    assert "quotes 39 runs" in capsys.readouterr().out
+def test_the_blocks_alone_are_written_anew(tmp_path, capsys, monkeypatch):
+    page, (begin, end) = tmp_path / "page.md", marks("ablation.csv")
+    page.write_text(f"# A page\n\n{begin}\nold\n{end}\n\nMore.\n\n{BENCH[0]}\n{BENCH[1]}\n")
+    write_rows(tmp_path / "ablation.csv", ROWS)
+    (tmp_path / "bench.json").write_text('{"quick": true}')
+    monkeypatch.setattr(bench, "table", lambda result: f"quick {result['quick']}\n\n  3 s")
+    main([str(page), "--results", str(tmp_path)])
+    assert "quotes ablation.csv, bench.json" in capsys.readouterr().out
     once = page.read_text()
-    assert quoted(page) == markdown(summarise(ROWS))
-    assert once.startswith(f"# A page\n\n{BEGIN}\n\n| arm |")
-    assert once.endswith(f"\n\n{END}\n\nMore.\n")
-    main([str(page), "--table", str(table)])
+    speeds = "    quick True\n\n      3 s"
+    assert quoted(page) == {"ablation.csv": markdown(summarise(ROWS)), "bench.json": speeds}
+    assert once.startswith(f"# A page\n\n{begin}\n\n| arm |")
+    assert once.endswith(f"\n\n{end}\n\nMore.\n\n{BENCH[0]}\n\n{speeds}\n\n{BENCH[1]}\n")
+    main([str(page), "--results", str(tmp_path)])
     assert page.read_text() == once
 
 
-@pytest.mark.parametrize("text", ["nothing", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}{BEGIN}{END}"])
+@pytest.mark.parametrize(
+    "text", ["nothing", BENCH[0], f"{BENCH[1]}\n{BENCH[0]}", f"{BENCH[0]}{BENCH[0]}{BENCH[1]}"]
+)
 def test_a_page_without_its_marks_is_refused_in_one_line(text, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(text)
     with pytest.raises(InputError, match=r"page\.md: expected one line") as caught:
         quoted(page)
     assert "\n" not in str(caught.value)
-    write_rows(tmp_path / "table.csv", ROWS)
     with pytest.raises(SystemExit, match="expected one line"):
-        main([str(page), "--table", str(tmp_path / "table.csv")])
+        main([str(page), "--results", str(tmp_path)])
     assert page.read_text() == text
 
 
-def test_the_pages_quote_the_shipped_table():
-    expected = markdown(summarise_file(shipped()))
+def test_the_pages_quote_the_shipped_results():
     note, readme = notebooks_root() / "PAPER.md", notebooks_root().parent / "README.md"
-    pages = [page for page in (note, readme) if BEGIN in page.read_text(encoding="utf-8")]
-    assert note in pages
+    pages = [page for page in (note, readme) if page.exists()]  # an installed package has no README
     for page in pages:
-        again = f"python -m hfnmp_lite.experiments.quote {page.name}"
-        assert quoted(page) == expected, f"{page.name} is older than the table: {again}"
+        for name, block in quoted(page).items():
+            again = f"python -m hfnmp_lite.experiments.quote {page.name}"
+            now = SOURCES[name](shipped() / name)
+            assert block == now, f"{page.name} is older than {name}: {again}"
+    assert "ablation.csv" in quoted(note)

@@ -1,28 +1,33 @@
-"""The shipped table of runs, quoted in pages: the block between two marks is written anew.
+"""Shipped results, quoted in pages: each block between two marks is written anew.
 
     python -m hfnmp_lite.experiments.quote README.md notebooks/PAPER.md
 
-A page holds the lines `BEGIN` and `END`; what stands between them comes from the table alone, so
-that no page says anything else than the table does.
+A page that quotes a file of `SOURCES` holds the two lines of `marks`; what stands between them
+comes from that file alone, so that no page says anything else than the file does.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from textwrap import indent
 
 from hfnmp_lite.data.samples import root
 from hfnmp_lite.experiments.paired import ALONE
 from hfnmp_lite.experiments.summary import BASELINES, say_chance, say_goal, summarise_file
 from hfnmp_lite.files import InputError, write_whole
 
-BEGIN, END = "<!-- ablation.csv: begin -->", "<!-- ablation.csv: end -->"
+
+def marks(name: str) -> tuple[str, str]:
+    """Return the lines above and below what a page quotes of a file."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 
 def shipped() -> Path:
-    """Return where the shipped table lies."""
-    return root() / "results" / "ablation.csv"
+    """Return the folder of the shipped results."""
+    return root() / "results"
 
 
 def markdown(summary: Mapping[str, object]) -> str:
@@ -65,43 +70,65 @@ def _gain(found: Mapping[str, object] | None) -> str:
     return text + (" (s)" if found["over"] == ALONE else "")
 
 
-def quoted(page: Path) -> str:
-    """Return what a page holds between the marks.
+def speeds(bench: Path) -> str:
+    """Quote what `hfnmp bench --json` wrote, as it prints it, each line of it indented."""
+    from hfnmp_lite.experiments.bench import table
+
+    return indent(table(json.loads(bench.read_text(encoding="utf-8"))), "    ")
+
+
+SOURCES: dict[str, Callable[[Path], str]] = {
+    "ablation.csv": lambda path: markdown(summarise_file(path)),
+    "bench.json": speeds,
+}
+
+
+def quoted(page: Path) -> dict[str, str]:
+    """Return what a page holds between the marks of each file that it quotes.
 
     Raises
     ------
     InputError
-        The page lacks them, or has one of them twice.
+        The page quotes nothing, or has a mark twice or without the other.
     """
     text = page.read_text(encoding="utf-8")
-    if (text.count(BEGIN), text.count(END)) != (1, 1) or text.index(END) < text.index(BEGIN):
+    found = {}
+    for name in SOURCES:
+        begin, end = marks(name)
+        counts = text.count(begin), text.count(end)
+        if counts != (0, 0):
+            if counts != (1, 1) or text.index(end) < text.index(begin):
+                raise InputError(f"{page}: expected one line '{begin}' and below it one '{end}'")
+            found[name] = text.partition(begin)[2].partition(end)[0].strip("\n")
+    if not found:
+        begin, end = marks("NAME")
         raise InputError(
-            f"{page}: expected one line '{BEGIN}' and below it one line '{END}'; add them where "
-            "the table shall stand"
+            f"{page}: expected one line '{begin}' and below it one '{end}' where a result shall "
+            f"stand, NAME one of {', '.join(SOURCES)}"
         )
-    return text.partition(BEGIN)[2].partition(END)[0].strip("\n")
+    return found
 
 
-def quote(page: Path, summary: Mapping[str, object]) -> None:
-    """Write the block of a page anew."""
-    before = quoted(page)
-    text = page.read_text(encoding="utf-8")
-    start = text.index(BEGIN) + len(BEGIN)
-    rest = text[start:].lstrip("\n")[len(before) :].lstrip("\n")
-    write_whole(page, f"{text[:start]}\n\n{markdown(summary)}\n\n{rest}")
+def quote(page: Path, results: Path) -> list[str]:
+    """Write the blocks of a page anew from the files in `results`; returns their names."""
+    text, names = page.read_text(encoding="utf-8"), list(quoted(page))
+    for name in names:
+        begin, end = marks(name)
+        before, after = text.partition(begin)[0], text.partition(end)[2]
+        text = f"{before}{begin}\n\n{SOURCES[name](results / name)}\n\n{end}{after}"
+    write_whole(page, text)
+    return names
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Quote the table in every page named."""
+    """Quote the results in every page named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages", type=Path, nargs="+", metavar="PAGE.md")
-    parser.add_argument("--table", type=Path, help="default: the shipped one")
+    parser.add_argument("--results", type=Path, help="folder; default: the shipped results")
     given = parser.parse_args(arguments)
     try:
-        summary = summarise_file(given.table or shipped())
         for page in given.pages:
-            quote(page, summary)
-            print(f"{page}: quotes {summary['rows']['n']} runs")
+            print(f"{page}: quotes {', '.join(quote(page, given.results or shipped()))}")
     except (InputError, OSError) as error:
         raise SystemExit(str(error)) from None
 
