@@ -38,7 +38,7 @@ def test_a_pair_says_what_it_shows():
     for baseline, target in itertools.product(("lbp", "rgb"), places):
         _, alt = ablation_figures.pair(table, "random", baseline, target)
         found = gain(table, "random", baseline, DOMAINS if target == "mean" else [target])
-        assert f"{found.points:+.1f} [" in alt
+        assert f"{found.points:+z.1f} [" in alt
         assert target in alt
         said.add(alt)
     assert len(said) == 10

@@ -35,10 +35,10 @@ def test_every_arm_has_its_line_with_the_summarys_figures():
             assert row[4] == "–"
             continue
         low, high = found["interval"]
-        points = f"{found['points']:+.1f}"
+        points = f"{found['points']:+z.1f}"
         points = f"**{points}**" if found["clear"] else points
         alone = " (s)" if row[0] == "mp alternating 2" else ""  # one seed in common on the phone
-        assert row[4] == f"{points} [{low:+.1f}, {high:+.1f}]{alone}"
+        assert row[4] == f"{points} [{low:+z.1f}, {high:+z.1f}]{alone}"
     assert {row[0]: row[-1] for row in table} == dict.fromkeys(GOOD, "2") | {
         "mp alternating 2": "1–2"
     }

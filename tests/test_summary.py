@@ -245,7 +245,7 @@ def test_goals_are_held_against_what_was_found(errors, expected):
     for goal in said["goals"]:
         assert goal["points"] == said["gains"][goal["baseline"]][GOAL_ARM]["points"]
         word = "met" if goal["met"] else "not met"
-        assert f": {word}, {goal['points']:+.1f} [" in say_goal(goal)
+        assert f": {word}, {goal['points']:+z.1f} [" in say_goal(goal)
         assert say_goal(goal) in render(said)
     assert {g["baseline"]: g["goal"] for g in said["goals"]} == GOALS
 

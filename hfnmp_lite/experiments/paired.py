@@ -247,9 +247,9 @@ def say_gain(arm: str, baseline: str, found: Gain | None) -> str:
     """Say in a line what an arm gains over a baseline, and whether it is clear of zero."""
     if found is None:
         return f"{arm} over {baseline}: runs are missing"
-    text = f"{arm} over {baseline}: {found.points:+.1f} points"
+    text = f"{arm} over {baseline}: {found.points:+z.1f} points"
     if found.interval is None:
         return f"{text}, too few subjects for an interval"
     low, high = found.interval
     word = "clear of zero" if found.clear else "not clear of zero"
-    return f"{text} [{low:+.1f}, {high:+.1f}] over {found.over}, {word}"
+    return f"{text} [{low:+z.1f}, {high:+z.1f}] over {found.over}, {word}"

@@ -61,12 +61,12 @@ def _share(value: float | None) -> str:
 def _gain(found: Mapping[str, object] | None) -> str:
     if not found or found["points"] is None:
         return "–"
-    text = f"{found['points']:+.1f}"
+    text = f"{found['points']:+z.1f}"
     if found["clear"]:
         text = f"**{text}**"
     if found["interval"] is not None:
         low, high = found["interval"]
-        text += f" [{low:+.1f}, {high:+.1f}]"
+        text += f" [{low:+z.1f}, {high:+z.1f}]"
     return text + (" (s)" if found["over"] == ALONE else "")
 
 

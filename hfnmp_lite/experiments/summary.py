@@ -244,6 +244,6 @@ def say_goal(goal: Mapping[str, object]) -> str:
     between = ""
     if goal["interval"] is not None:
         low, high = goal["interval"]
-        between = f" [{low:+.1f}, {high:+.1f}] over {goal['over']}"
+        between = f" [{low:+z.1f}, {high:+z.1f}] over {goal['over']}"
     word = {True: "met", False: "not met", None: "open"}[goal["met"]]
-    return f"{text}{word}, {goal['points']:+.1f}{between}"
+    return f"{text}{word}, {goal['points']:+z.1f}{between}"
