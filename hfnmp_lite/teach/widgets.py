@@ -9,7 +9,6 @@ learn what changed.
 from __future__ import annotations
 
 import base64
-import gc
 import html
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ import numpy as np
 from IPython.display import Image
 
 from hfnmp_lite.files import InputError
+from hfnmp_lite.memory import uncollected
 from hfnmp_lite.teach.figures import PALETTE, SIZE, colour, png
 
 if TYPE_CHECKING:
@@ -95,20 +95,15 @@ class Explorer(ipywidgets.VBox):
         return f"(needs a running kernel) {self.alt}"
 
     def _follow(self, _change: object) -> None:
-        # With torch's many objects a full garbage collection takes longer than the picture: later.
-        collecting = gc.isenabled()
-        gc.disable()
         if self.waiting:
             self._picture.value = f'<p role="status">{html.escape(self.waiting)}</p>'
         try:
-            self._draw_now()
+            with uncollected():  # with torch's objects a collection takes longer than the picture
+                self._draw_now()
             self.error = None
         except Exception as error:  # nobody sees what is raised in answer to a control
             self.error = error
             self._show_error(error)
-        finally:
-            if collecting:
-                gc.enable()
 
     def _draw_now(self) -> None:
         values = {name: control.value for name, control in self.controls.items()}
