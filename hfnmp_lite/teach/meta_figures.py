@@ -315,7 +315,7 @@ def toy_paths(
 
 
 def _plane() -> tuple[np.ndarray, np.ndarray]:
-    phi, theta = np.meshgrid(np.linspace(*PHI, 81), np.linspace(*THETA, 75))
+    phi, theta = np.meshgrid(np.linspace(*PHI, 59), np.linspace(*THETA, 51))
     return theta, phi
 
 
@@ -350,7 +350,7 @@ def _valleys(axes: Axes) -> None:
         (lambda phi: 2 - phi, "-", "meta-train right"),
         (lambda phi: phi, "--", "meta-test right"),
     ):
-        phi = np.linspace(*PHI, 400)
+        phi = np.linspace(*PHI, 120)
         m = strength(phi)
         with np.errstate(divide="ignore"):
             theta = np.where(m > 0, 1 / m, np.nan)

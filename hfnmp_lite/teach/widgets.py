@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 110  # dots per inch of what is drawn
+MOVING_WIDTH = 900  # pixels at most of what follows a control, which is drawn again and again
 SHOWN_WIDTH = 820  # pixels: of a wide figure in a notebook; the PNG itself holds more
 
 
@@ -111,7 +112,8 @@ class Explorer(ipywidgets.VBox):
         with matplotlib.rc_context({"axes.titley": 1.0}):
             figure, alt = self._draw(**values)
         _need_alt(alt)
-        data = base64.b64encode(png(figure, DPI)).decode()
+        dpi = min(DPI, MOVING_WIDTH / figure.get_figwidth())
+        data = base64.b64encode(png(figure, dpi)).decode()
         self._picture.value = (
             f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" '
             f'width="{_width(figure)}">'
