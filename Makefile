@@ -1,4 +1,4 @@
-# make demo   the main job: learn, judge, report        make test   every test
+# make demo   the main job: learn, judge, report        make test   tests and notebooks
 # make lab    the course in JupyterLab                  make lint   format and lint
 #
 # For teachers: make student DIR=handout   the notebooks without solutions and outputs

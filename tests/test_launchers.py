@@ -13,6 +13,7 @@ from hfnmp_lite import cli
 
 BIN = Path(sys.executable).parent
 pytestmark = [
+    pytest.mark.classroom,  # not what a classroom does, but minutes long: .ci/run alone runs it
     pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL and process groups"),
 ]
 
