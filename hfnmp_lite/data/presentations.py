@@ -159,22 +159,17 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
             raise InputError(
                 f"{path}: has more than {MAX_MANIFEST >> 20} MiB; expected a shorter text"
             )
-        reader = csv.reader(text, strict=True)  # a DictReader takes twice as long
+        reader = csv.DictReader(text, strict=True)
         try:
-            header = next(reader, [])
+            header = reader.fieldnames or []
             missing = [c for c in REQUIRED_COLUMNS if c not in header]
             if missing:
                 raise InputError(
                     f"{path}: has no column {', '.join(missing)}; the header must hold at least "
                     f"{','.join(REQUIRED_COLUMNS)}"
                 )
-            for fields in filter(None, reader):  # an empty line is none
-                if len(fields) != len(header):
-                    raise InputError(
-                        f"{path}, line {reader.line_num}: the number of fields differs from the "
-                        "header's"
-                    )
-                yield reader.line_num, dict(zip(header, fields, strict=True))
+            for row in reader:
+                yield reader.line_num, row
         except UnicodeDecodeError as error:
             raise InputError(
                 f"{path}: is no UTF-8 text (byte {error.object[error.start]:#04x}); "
@@ -188,6 +183,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:
     where = f"{path}, line {line}"
+    if None in row or None in row.values():
+        raise InputError(f"{where}: the number of fields differs from the header's")
     for column in ("path", "domain", "subject", "presentation"):
         if not row[column].strip():
             raise InputError(f"{where}: '{column}' is empty; every row needs it")
