@@ -25,7 +25,7 @@ from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError
 
 SAID = 20  # frames that cannot be read, before no more are named
-_parts = attrgetter("parts")  # paths sort alike by themselves, but five times slower
+_parts = attrgetter("parts")  # paths sort alike by themselves, in twice the time
 _QUIET = threading.Lock()  # warnings are silenced for a whole process: by one thread at a time
 
 
