@@ -33,13 +33,17 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Return the checkout's commit, with "+changes" where files differ; None outside a checkout."""
+    """Return the checkout's commit, "+changes" where the package differs; None outside one.
+
+    Pages and results may differ: a growing table of results does not change what computes it.
+    """
     top = Path(__file__).resolve().parent.parent
     if not (top / ".git").exists():
         return None
     try:
         name = _git(top, "rev-parse", "HEAD").strip()
-        changed = _git(top, "status", "--porcelain", "--untracked-files=no").strip()
+        package = "--untracked-files=no", "--", "hfnmp_lite"
+        changed = _git(top, "status", "--porcelain", *package).strip()
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{name}+changes" if changed else name

@@ -76,7 +76,7 @@ def _means(axes: Axes, summary: Mapping[str, object]) -> None:
     low, high = axes.get_xlim()
     axes.set_xlim(low, high + 0.2 * (high - low))  # room for the means in figures
     axes.set_title("mean", loc="right", fontsize=SIZE)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
     axes.plot([], [], color="black", linewidth=3.2, label="mean of the domains")
     for target in summary["targets"]:  # so that a target that the first arm lacks is named too
         if target not in axes.get_legend_handles_labels()[1]:
