@@ -1,6 +1,7 @@
 """Manifests at the door, splits by subject, batches, protocols."""
 
 import csv
+import gc
 import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +13,14 @@ import pytest
 from hfnmp_lite.data.loaders import DomainBatches, load_frame
 from hfnmp_lite.data.presentations import (
     MANIFEST_COLUMNS,
+    missing_frames,
     read_manifest,
     split_subjects,
     write_manifest,
 )
 from hfnmp_lite.data.protocols import leave_one_out
 from hfnmp_lite.files import InputError
+from hfnmp_lite.memory import uncollected
 
 
 def row(number=0, **changes):
@@ -260,3 +263,24 @@ def test_frames_are_rgb_and_damaged_ones_are_named(one_domain, tmp_path):
 def test_manifest_stays_readable_by_the_csv_module(small_samples):
     with open(small_samples / "manifest.csv", newline="") as file:
         assert tuple(csv.DictReader(file).fieldnames) == MANIFEST_COLUMNS
+
+
+def test_frames_that_are_not_there_are_named(tmp_path):
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "0.jpg").touch()
+    (tmp_path / "f" / "1.jpg").symlink_to("0.jpg")
+    (tmp_path / "f" / "2.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "f" / "3.jpg").mkdir()
+    rows = [*map(row, range(5)), row(5, path="g/5.jpg"), row(6, path="f/0.jpg/6.jpg")]
+    missing = missing_frames(read_manifest(manifest(tmp_path, *rows)))
+    assert [frame.name for frame in missing] == ["2.jpg", "3.jpg", "4.jpg", "5.jpg", "6.jpg"]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_only_what_is_kept_counts_as_old(kept):
+    with uncollected(kept):
+        assert not gc.isenabled()
+        made = [[]]
+    assert any(made is old for old in gc.get_objects(generation=2)) is kept
+    assert gc.isenabled()
+    assert not gc.get_freeze_count()
