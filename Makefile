@@ -20,7 +20,7 @@ demo: $(READY)
 	$(BIN)/hfnmp demo --target $(TARGET)
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 

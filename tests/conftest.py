@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 # Files that take a minute or more, the longest first: begun last, one would be waited for alone.
-LONG = ("test_launchers", "test_resume", "test_compute", "test_cli", "test_fit", "test_ablation")
+LONG = ("launchers", "compute", "fit", "resume", "bench", "cli", "ablation", "real_data_cli")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    names = [f"test_{name}" for name in LONG]
+    items.sort(key=lambda item: [*names, item.path.stem].index(item.path.stem))
 
 
 @pytest.fixture(scope="session")

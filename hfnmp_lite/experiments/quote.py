@@ -77,8 +77,13 @@ def speeds(bench: Path) -> str:
     return indent(table(json.loads(bench.read_text(encoding="utf-8"))), "    ")
 
 
+def _compared(runs: Path) -> str:
+    return markdown(summarise_file(runs))
+
+
 SOURCES: dict[str, Callable[[Path], str]] = {
-    "ablation.csv": lambda path: markdown(summarise_file(path)),
+    "ablation.csv": _compared,
+    "confirmation.csv": _compared,
     "bench.json": speeds,
 }
 
