@@ -320,6 +320,7 @@ def test_interrupted_it_ends_at_once_and_the_same_command_goes_on(manifest, tmp_
     _, wrong = process.communicate(timeout=50)  # a run of a minute is not waited for
     assert process.returncode == 130, wrong
     assert "Traceback" not in wrong
+    assert "Warning" not in wrong
     assert wrong.splitlines()[-1].endswith("finished runs are kept, and the same command goes on")
     assert workers
     while any(Path(f"/proc/{pid}").exists() for pid in workers):  # nobody is left behind

@@ -56,8 +56,10 @@ def pool(count: int) -> Iterator[Callable[[Callable, Iterable[tuple]], Iterator]
 
 def _begin() -> None:
     import cv2
+    from tqdm import tqdm
 
     cv2.setNumThreads(1)
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, left behind where a worker is ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
