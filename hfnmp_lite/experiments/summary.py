@@ -229,10 +229,10 @@ def _share(value: float | None) -> str:
 def _gain(found: Mapping[str, object] | None) -> str:
     if not found or found["points"] is None:
         return f"{'-':^22}"
-    text = f"{found['points']:+6.1f} "
+    text = f"{found['points']:+z6.1f} "
     if found["interval"] is not None:
         low, high = found["interval"]
-        text += f"[{low:+5.1f},{high:+5.1f}]"
+        text += f"[{low:+z5.1f},{high:+z5.1f}]"
     return text + ("*" if found["clear"] else "") + ("(s)" if found["over"] == ALONE else "")
 
 
