@@ -4,9 +4,13 @@ import ast
 import json
 import re
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import pytest
+from rows import DOMAINS
+
+from hfnmp_lite.experiments import ablation
 
 TOP = Path(__file__).resolve().parent.parent
 PACKAGE = TOP / "hfnmp_lite"
@@ -91,6 +95,20 @@ def test_results_carry_their_provenance():
         for section in sections:
             section = section | section.get("provenance", {})
             assert {"command", "seed", "commit", "versions", "hardware"} <= set(section), path
+
+
+def test_the_confirmation_chose_nothing_on_its_data():
+    results = TOP / "data_samples" / "results"
+    runs, data = [], []
+    for name in ("ablation", "confirmation"):
+        rows = ablation.read_rows(results / f"{name}.csv")
+        runs.append({(ablation.name_of(r), r["target"], r["seed"]): r["config"] for r in rows})
+        data.append({r["data_sha256"] for r in rows})
+    shipped, anew = runs
+    assert data[0].isdisjoint(data[1])
+    first = list(ablation.arms_of("core"))[: len(ablation.FIRST)]
+    assert {(arm, target) for arm, target, _ in anew} == set(product(first, DOMAINS))
+    assert anew.items() <= shipped.items()  # settings and all
 
 
 CHECKPOINTS = sorted((TOP / "data_samples" / "checkpoints").glob("*.safetensors"))
