@@ -46,9 +46,10 @@ def test_every_figure_follows_from_the_times(found):
     one, two = (o["gflop"] for o in found["outer_step"])
     assert two == 2 * one > 0
     for outer in found["outer_step"]:
-        assert outer["share_of_bf16_matmul_rate"] == pytest.approx(outer["gflop"] / 0.25 / rate)
+        reached = outer["share_of_bf16_matmul_rate"]
+        assert reached == pytest.approx(outer["gflop"] / 0.25 / rate)
         assert sum(outer["time"].values()) == pytest.approx(1)
-        assert "batch norm" in outer["limited_by"]
+        assert outer["limited_by"] == limit(outer["time"], reached)
     text = "\n".join(card.table(found))
     for words in ("images/s", "released / ours", "wanted 6: missed", "outer step, 4 images"):
         assert words in text

@@ -183,7 +183,7 @@ def test_one_process_that_ends_ends_the_others(manifest, tmp_path, fail, words):
 
 
 def test_sixteen_bits_learn_much_the_same(manifest, tmp_path):
-    config = make_config("smoke", "webcam", DOMAINS, "rgb")
+    config = make_config("smoke", "webcam", DOMAINS, "rgb", size=96)
     protocol = leave_one_out(read_manifest(manifest), config.target, config.sources)
     logs = {}
     for precision in ("32-true", "bf16-mixed"):
@@ -208,7 +208,7 @@ def test_sixteen_bits_learn_much_the_same(manifest, tmp_path):
 def test_in_sixteen_bits_every_step_sees_the_weights_that_the_one_before_left():
     torch.manual_seed(0)
     given = HFN().train(), MetaPatternExtractor().train()
-    batches = [(torch.rand(4, 3, 32, 32), torch.arange(4) % 2) for _ in range(4)]
+    batches = [(torch.rand(4, 3, 96, 96), torch.arange(4) % 2) for _ in range(4)]
 
     def fresh():
         network, extractor = copy.deepcopy(given)
@@ -340,6 +340,15 @@ def test_what_does_not_go_together_with_a_differentiated_step():
         Machine(sync_batch_norm=True).check_order(config)
     first_order = make_config("smoke", "webcam", DOMAINS, order="bilevel-first-order")
     Machine(sync_batch_norm=True).check_order(first_order)
+
+
+@pytest.mark.parametrize(("size", "precision"), [(64, "32-true"), (96, "bf16-mixed")])
+def test_sixteen_bits_on_a_processor_need_larger_images(size, precision):
+    compute = Compute(Machine(accelerator="cpu", precision=precision))
+    compute.check(make_config("smoke", "webcam", DOMAINS, size=size))
+    compute = Compute(Machine(accelerator="cpu", precision="bf16-mixed"))
+    with pytest.raises(InputError, match="give --precision 32-true"):
+        compute.check(make_config("smoke", "webcam", DOMAINS, size=64))
 
 
 def test_synchronised_batch_norms_take_the_place_of_all_others():

@@ -252,4 +252,4 @@ def say_gain(arm: str, baseline: str, found: Gain | None) -> str:
         return f"{text}, too few subjects for an interval"
     low, high = found.interval
     word = "clear of zero" if found.clear else "not clear of zero"
-    return f"{text} [{low:+z.1f}, {high:+z.1f}] over {found.over}, {word}"
+    return f"{text} [{low:+.1f}, {high:+.1f}] over {found.over}, {word}"

@@ -66,7 +66,7 @@ def _gain(found: Mapping[str, object] | None) -> str:
         text = f"**{text}**"
     if found["interval"] is not None:
         low, high = found["interval"]
-        text += f" [{low:+z.1f}, {high:+z.1f}]"
+        text += f" [{low:+.1f}, {high:+.1f}]"
     return text + (" (s)" if found["over"] == ALONE else "")
 
 

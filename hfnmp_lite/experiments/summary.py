@@ -232,7 +232,7 @@ def _gain(found: Mapping[str, object] | None) -> str:
     text = f"{found['points']:+z6.1f} "
     if found["interval"] is not None:
         low, high = found["interval"]
-        text += f"[{low:+z5.1f},{high:+z5.1f}]"
+        text += f"[{low:+5.1f},{high:+5.1f}]"
     return text + ("*" if found["clear"] else "") + ("(s)" if found["over"] == ALONE else "")
 
 
@@ -244,6 +244,6 @@ def say_goal(goal: Mapping[str, object]) -> str:
     between = ""
     if goal["interval"] is not None:
         low, high = goal["interval"]
-        between = f" [{low:+z.1f}, {high:+z.1f}] over {goal['over']}"
+        between = f" [{low:+.1f}, {high:+.1f}] over {goal['over']}"
     word = {True: "met", False: "not met", None: "open"}[goal["met"]]
     return f"{text}{word}, {goal['points']:+z.1f}{between}"

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from hfnmp_lite.config import Machine
+from hfnmp_lite.config import Machine, RunConfig
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.data.workers import default_count
 from hfnmp_lite.evaluate.scoring import Scored, score_presentations
@@ -90,6 +90,23 @@ class Compute:
         half = machine.precision == "16-mixed"
         self.scale = torch.tensor(2.0**14, device=self.device) if half else None
         self._overflows: list[Tensor] = []
+
+    def check(self, config: RunConfig) -> None:
+        """Refuse what cannot be learned on this machine.
+
+        Raises
+        ------
+        InputError
+            See `Machine.check_order`; and 16 bits on a CPU with images of 64 pixels or fewer. Their
+            last convs, of stride 2, see maps of one pixel, where oneDNN's bfloat16 kernel leaves
+            the weight gradients as it found the memory (torch 2.15, CPUs with AVX512-BF16).
+        """
+        self.machine.check_order(config)
+        if self.device.type == "cpu" and self.machine.precision != "32-true" and config.size <= 64:
+            raise InputError(
+                f"images of {config.size} pixels cannot be learned from with bf16-mixed on a CPU, "
+                "whose gradients are wrong below 96; give --precision 32-true"
+            )
 
     @property
     def first(self) -> bool:

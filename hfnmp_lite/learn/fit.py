@@ -77,7 +77,8 @@ def fit(
     Raises
     ------
     InputError
-        Data of the target domain were given, or `last.ckpt` does not fit.
+        Data of the target domain were given, `compute` cannot learn this (`Compute.check`), or
+        `last.ckpt` does not fit.
     FloatingPointError
         The loss is no longer a finite number.
     """
@@ -88,7 +89,7 @@ def fit(
             "and never the target"
         )
     compute = compute or Compute(Machine())
-    compute.machine.check_order(config)
+    compute.check(config)
     if resume:
         state = load(config, training, folder, compute)
     else:

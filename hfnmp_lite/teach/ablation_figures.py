@@ -243,7 +243,7 @@ def _short(found: object) -> str:
     if found.interval is None:
         return f"{found.points:+z.1f}"
     low, high = found.interval
-    return f"{found.points:+z.1f} [{low:+z.1f}, {high:+z.1f}]"
+    return f"{found.points:+z.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def _said(table: Table, arm: str, baseline: str, target: str, shown: object, found: object) -> str:
@@ -282,7 +282,7 @@ def spreads(resampled: Mapping[str, np.ndarray]) -> Figure:
         height = axes.hist(values, edges, color=PALETTE["live"], alpha=0.45)[0].max()
         axes.plot([low, high], [-0.12 * height] * 2, color=PALETTE["live"], linewidth=5)
         axes.axvline(0, color="black", linewidth=1.4)
-        about = f"{name}: [{low:+z.1f}, {high:+z.1f}], {high - low:.1f} points long"
+        about = f"{name}: [{low:+.1f}, {high:+.1f}], {high - low:.1f} points long"
         axes.set_title(about, loc="left", fontsize=SIZE)
         _dress(axes).set_yticks([])
         axes.spines["left"].set_visible(False)
