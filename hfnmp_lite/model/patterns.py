@@ -20,13 +20,13 @@ class MetaPatternExtractor(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = nn.Sequential(
-            nn.Conv2d(3, 6, 3, padding=1),
-            nn.BatchNorm2d(6),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(6, 3, 3, padding=1),
-            nn.BatchNorm2d(3),
-            nn.Sigmoid(),
+            *(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(6, 3, 3, padding=1), nn.BatchNorm2d(3), nn.Sigmoid()),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.encoder(images)
+        x = images
+        for layer in self.encoder:
+            # of so few channels, torch's channels-last batch norm is ten times as slow (2.15, CPU)
+            x = layer(x.contiguous() if isinstance(layer, nn.BatchNorm2d) else x)
+        return x
