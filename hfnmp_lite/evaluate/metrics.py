@@ -320,10 +320,11 @@ def _best(scan: _Scan, by: str) -> tuple[float, float]:
     frr = scan.rejected_live * scan.n_attack
     difference, total = np.abs(far - frr), far + frr
     first, second = (difference, total) if by == "difference" else (total, difference)
-    order = np.lexsort((-np.arange(first.size), second, first))  # last key is the primary one
-    best, last = order[0], first.size - 1
-    if best == last and (first[order[1]], second[order[1]]) == (first[last], second[last]):
-        best = order[1]
+    tied = np.flatnonzero(first == first.min())
+    tied = tied[second[tied] == second[tied].min()]
+    best = tied[-1]
+    if best == first.size - 1 and tied.size > 1:
+        best = tied[-2]
     return float(scan.thresholds[best]), float(total[best] / (2 * scan.n_live * scan.n_attack))
 
 
