@@ -63,13 +63,18 @@ def hardware() -> dict[str, object]:
 
 
 def _processor() -> str:
+    """Name the processor; many models, which round differently, share a "model name" on Linux."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        lines = []
+    about = {
+        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
+    }
+    if "model name" not in about:
+        return platform.processor() or platform.machine()
+    which = ", ".join(f"{k.split()[-1]} {about[k]}" for k in ("cpu family", "model") if k in about)
+    return about["model name"] + f" ({which})" * bool(which)
 
 
 def peak_memory_mb() -> int | None:

@@ -33,3 +33,12 @@ def test_a_changed_page_is_no_changed_package(checkout):
 def test_outside_a_checkout_there_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "hfnmp_lite" / "provenance.py"))
     assert provenance.commit() is None
+
+
+def test_models_of_one_name_are_told_apart(monkeypatch):
+    one = "processor : 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n"
+    monkeypatch.setattr(provenance.Path, "read_text", lambda path: f"{one}\n{one}")
+    assert provenance.hardware()["processor"] == "AMD EPYC (family 25, model 17)"
+    monkeypatch.setattr(provenance.Path, "read_text", lambda path: "processor\t: 0\n")
+    monkeypatch.setattr(provenance.platform, "processor", lambda: "an arm")
+    assert provenance.hardware()["processor"] == "an arm"

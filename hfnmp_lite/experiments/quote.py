@@ -11,10 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from textwrap import indent
 
+import numpy as np
+
 from hfnmp_lite.data.samples import root
+from hfnmp_lite.experiments.ablation import name_of, read_rows
 from hfnmp_lite.experiments.paired import ALONE
 from hfnmp_lite.experiments.summary import BASELINES, say_chance, say_goal, summarise_file
 from hfnmp_lite.files import InputError, write_whole
@@ -77,6 +81,47 @@ def speeds(bench: Path) -> str:
     return indent(table(json.loads(bench.read_text(encoding="utf-8"))), "    ")
 
 
+def repeated(again: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]]) -> str:
+    """Set runs beside their first rows, and how far they moved beside how far seeds move them.
+
+    A move is the mean absolute difference of HTER, in points: of a run and its repetition, and of
+    any two seeds of an arm before a target. Raises InputError where a run has no first row, or one
+    of other data or settings.
+    """
+    first = {_run(row): row for row in rows}
+    for row in again:
+        was = first.get(_run(row), {})
+        if [was.get(c) for c in ("config", "data_sha256")] != [row["config"], row["data_sha256"]]:
+            raise InputError(f"{', '.join(_run(row))}: the table holds no such run to repeat")
+    lines = [
+        "| arm | runs | HTER at first | again | a run moves by | two seeds differ by |",
+        "|---|---|---|---|---|---|",
+    ]
+    for arm in dict.fromkeys(map(name_of, again)):
+        pairs = [(_hter(first[_run(r)]), _hter(r)) for r in again if name_of(r) == arm]
+        before, now = np.transpose(pairs)
+        targets = {r["target"] for r in again if name_of(r) == arm}
+        seeds = [[_hter(r) for r in rows if (name_of(r), r["target"]) == (arm, t)] for t in targets]
+        apart = np.mean([abs(a - b) for of in seeds for a, b in combinations(of, 2)])
+        lines.append(
+            f"| {arm} | {len(pairs)} | {before.mean():.1f} % | {now.mean():.1f} % "
+            f"| {abs(before - now).mean():.1f} | {apart:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def _run(row: Mapping[str, str]) -> tuple[str, str, str]:
+    return name_of(row), row["target"], row["seed"]
+
+
+def _hter(row: Mapping[str, str]) -> float:
+    return 100 * float(row["hter"])
+
+
+def _repeated(runs: Path) -> str:
+    return repeated(read_rows(runs), read_rows(runs.with_name("ablation.csv")))
+
+
 def _compared(runs: Path) -> str:
     return markdown(summarise_file(runs))
 
@@ -84,6 +129,7 @@ def _compared(runs: Path) -> str:
 SOURCES: dict[str, Callable[[Path], str]] = {
     "ablation.csv": _compared,
     "confirmation.csv": _compared,
+    "rerun.csv": _repeated,
     "bench.json": speeds,
 }
 
