@@ -295,7 +295,8 @@ def test_interrupted_it_ends_at_once_and_the_same_command_goes_on(manifest, tmp_
     out = tmp_path / "table.csv"
     arguments = ["ablate", "--out", str(out), *SMALL, "--manifest", str(manifest)]
     code = (
-        "import sys, stand_ins\n"
+        "import signal, sys, stand_ins\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whatever started the tests
         "from hfnmp_lite import cli\n"
         "from hfnmp_lite.experiments import ablation\n"
         "ablation.learn_and_judge = stand_ins.slow_at_lbp\n"
