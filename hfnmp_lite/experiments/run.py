@@ -160,7 +160,9 @@ def _learn_and_judge(
     }
     write_whole(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
     (folder / BEFORE).unlink(missing_ok=True)
-    return compute.from_first(summary)
+    compute.from_first(summary)
+    compute.close()
+    return summary
 
 
 def protocol_of(config: RunConfig, presentations: Sequence[Presentation]) -> Protocol:

@@ -232,8 +232,10 @@ class Compute:
         return self._exchange(lambda: self.fabric.broadcast(value))
 
     def close(self) -> None:
-        """Say that nothing is left to do: from now on another process may end before this one."""
+        """Leave the other processes: from now on one of them may end before this one."""
         self._over.set()
+        if self.world > 1:  # gloo's threads abort a process that ends with them
+            torch.distributed.destroy_process_group()
 
     def _before_step(self, optimizer: Optimizer, *_arguments: object) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
