@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -65,15 +66,13 @@ def hardware() -> dict[str, object]:
 def _processor() -> str:
     """Name the processor; many models, which round differently, share a "model name" on Linux."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+        text = Path("/proc/cpuinfo").read_text()
     except OSError:
-        lines = []
-    about = {
-        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
-    }
+        text = ""
+    about = dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", text, re.MULTILINE))
     if "model name" not in about:
         return platform.processor() or platform.machine()
-    which = ", ".join(f"{k.split()[-1]} {about[k]}" for k in ("cpu family", "model") if k in about)
+    which = ", ".join(f"{k.removeprefix('cpu ')} {v}" for k, v in about.items() if "name" not in k)
     return about["model name"] + f" ({which})" * bool(which)
 
 

@@ -156,6 +156,11 @@ def test_what_arithmetic_alone_cannot_give_is_said():
     assert "operations alone give 1.60; for 2.00" in found["floor"]
     assert "1.25 times as long" in found["floor"]
     assert "floor" not in steps._ratio("released", 1.5, seconds, {"released": 16, "ours": 10}, peak)
+    variants = {"released": {"seconds": 3.0}, "ours": {"seconds": 2.0}}
+    for v in variants.values():
+        v |= {"floor_seconds": 1.2, "share_of_floor": 0.5}
+    *_, line = bench._rows({"variants": variants, "ratios": {"released / ours": found}})
+    assert line.endswith("it would be 2.50")
     assert steps.stream_work()["plain"] / steps.stream_work()["ours"] == 1.5
 
 

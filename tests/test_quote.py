@@ -74,7 +74,7 @@ def test_repeated_runs_stand_beside_the_first_and_beside_the_seeds():
     line = "| lbp | 3 | 26.7 % | 26.7 % | 3.3 | 10.0 |"
     assert repeated(again, rows).splitlines()[2:] == [line]
     for other in (run("phone", 3, 2, 3), again[0] | {"data_sha256": "1" * 64}):
-        with pytest.raises(InputError, match=r"lbp, phone, .: the table holds no such run"):
+        with pytest.raises(InputError, match=r"lbp, phone, seed .: the table holds no such run"):
             repeated([other], rows)
 
 

@@ -18,7 +18,7 @@ from textwrap import indent
 import numpy as np
 
 from hfnmp_lite.data.samples import root
-from hfnmp_lite.experiments.ablation import name_of, read_rows
+from hfnmp_lite.experiments.ablation import key_of, name_of, read_rows
 from hfnmp_lite.experiments.paired import ALONE
 from hfnmp_lite.experiments.summary import BASELINES, say_chance, say_goal, summarise_file
 from hfnmp_lite.files import InputError, write_whole
@@ -88,30 +88,29 @@ def repeated(again: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str
     any two seeds of an arm before a target. Raises InputError where a run has no first row, or one
     of other data or settings.
     """
-    first = {_run(row): row for row in rows}
+    first = {key_of(row): row for row in rows}
     for row in again:
-        was = first.get(_run(row), {})
+        was = first.get(key_of(row), {})
         if [was.get(c) for c in ("config", "data_sha256")] != [row["config"], row["data_sha256"]]:
-            raise InputError(f"{', '.join(_run(row))}: the table holds no such run to repeat")
+            which = f"{name_of(row)}, {row['target']}, seed {row['seed']}"
+            raise InputError(f"{which}: the table holds no such run to repeat")
     lines = [
         "| arm | runs | HTER at first | again | a run moves by | two seeds differ by |",
         "|---|---|---|---|---|---|",
     ]
     for arm in dict.fromkeys(map(name_of, again)):
-        pairs = [(_hter(first[_run(r)]), _hter(r)) for r in again if name_of(r) == arm]
-        before, now = np.transpose(pairs)
-        targets = {r["target"] for r in again if name_of(r) == arm}
-        seeds = [[_hter(r) for r in rows if (name_of(r), r["target"]) == (arm, t)] for t in targets]
-        apart = np.mean([abs(a - b) for of in seeds for a, b in combinations(of, 2)])
+        runs = [row for row in again if name_of(row) == arm]
+        before, now = np.transpose([(_hter(first[key_of(run)]), _hter(run)) for run in runs])
+        apart = [
+            abs(_hter(a) - _hter(b))
+            for a, b in combinations([row for row in rows if name_of(row) == arm], 2)
+            if a["target"] == b["target"] in {run["target"] for run in runs}
+        ]
         lines.append(
-            f"| {arm} | {len(pairs)} | {before.mean():.1f} % | {now.mean():.1f} % "
-            f"| {abs(before - now).mean():.1f} | {apart:.1f} |"
+            f"| {arm} | {len(runs)} | {before.mean():.1f} % | {now.mean():.1f} % "
+            f"| {abs(before - now).mean():.1f} | {np.mean(apart):.1f} |"
         )
     return "\n".join(lines)
-
-
-def _run(row: Mapping[str, str]) -> tuple[str, str, str]:
-    return name_of(row), row["target"], row["seed"]
 
 
 def _hter(row: Mapping[str, str]) -> float:

@@ -105,7 +105,7 @@ class Compute:
         if self.device.type == "cpu" and self.machine.precision != "32-true" and config.size <= 64:
             raise InputError(
                 f"images of {config.size} pixels cannot be learned from with bf16-mixed on a CPU, "
-                "whose gradients are wrong below 96; give --precision 32-true"
+                "whose gradients may be wrong below 96; give --precision 32-true"
             )
 
     @property
