@@ -29,6 +29,7 @@ from hfnmp_lite.config import (
 from hfnmp_lite.data.commands import add_arguments as add_data_arguments
 from hfnmp_lite.data.commands import run as run_data
 from hfnmp_lite.files import InputError, one_line
+from hfnmp_lite.owned import check_free, write_owned
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -311,20 +312,20 @@ def _show_run(
 def _ablate(given: argparse.Namespace) -> int:
     if given.out.suffix != ".csv":
         raise InputError(f"--out is {given.out}; expected a name that ends in .csv")
+    written = given.out.with_suffix(".summary.json"), given.out.with_suffix(".png")
+    check_free(written, "hfnmp ablate")
     problems = [] if given.report else _run_grid(given)
     if problems and not given.out.exists():
         raise InputError("every run failed; the lines above say why")
     from hfnmp_lite.experiments.summary import render, summarise_file
-    from hfnmp_lite.files import write_whole
     from hfnmp_lite.provenance import provenance
     from hfnmp_lite.teach.ablation_figures import forest
     from hfnmp_lite.teach.figures import png
 
     summary = summarise_file(given.out)
     summary |= {"command": shlex.join(["hfnmp", *sys.argv[1:]]), **provenance()}
-    written = given.out.with_suffix(".summary.json"), given.out.with_suffix(".png")
-    write_whole(written[0], json.dumps(summary, indent=2) + "\n")
-    write_whole(written[1], png(forest(summary)))
+    write_owned(written[0], json.dumps(summary, indent=2) + "\n", "hfnmp ablate")
+    write_owned(written[1], png(forest(summary)), "hfnmp ablate")
     print(f"{render(summary)}\n\nwritten: {written[0]}, {written[1]}")
     if problems:
         _complain(f"{len(problems)} run(s) failed; the lines above say why")
@@ -365,13 +366,16 @@ def _evaluate(given: argparse.Namespace) -> None:
         raise InputError("--show-faces goes with --report FILE.html; name the report")
     if given.report is not None and (given.manifest is not None or given.domain is not None):
         raise InputError("--report shows the run on its own data; leave --manifest, --domain out")
+    if given.report is not None:
+        check_free([given.report], "hfnmp evaluate")
     print(in_words(evaluate(given.run, given.manifest, given.domain)))
     if given.report is not None:
         from hfnmp_lite.model.checkpoint import load_checkpoint
-        from hfnmp_lite.teach.report import write_report
+        from hfnmp_lite.teach.report import report_page
 
         data, detector = stored_data(given.run), load_checkpoint(given.run)
-        write_report(given.run, data, detector, given.report, given.show_faces)
+        page = report_page(given.run, data, detector, given.show_faces)
+        write_owned(given.report, page, "hfnmp evaluate")
         print(f"\nThe report: {given.report.resolve()}")
 
 

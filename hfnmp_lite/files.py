@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import glob
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -102,7 +102,7 @@ def write_whole(path: str | Path, data: bytes | str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(data, str):
         data = data.encode()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_unfinished(path))
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -112,25 +112,6 @@ def write_whole(path: str | Path, data: bytes | str) -> None:
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def fresh_folder(final: str | Path) -> Iterator[Path]:
-    """Give a temporary folder that takes the name `final` when the block ends without an error.
-
-    A folder that stood at `final` is replaced in two renames and deleted afterwards; on an error
-    the temporary folder is removed and `final` stays as it was.
-    """
-    final = Path(final)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
-    os.chmod(temporary, 0o755)
-    try:
-        yield temporary
-        replace_folder(temporary, final)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
@@ -172,22 +153,10 @@ def lock_of(path: Path) -> Path:
 def clear_remains(path: str | Path) -> None:
     """Delete what a `write_whole` of `path` left that was killed; nobody may be writing it now."""
     path = Path(path)
-    for remains in path.parent.glob(f".{path.name}.*"):
-        if remains != lock_of(path):
-            remains.unlink(missing_ok=True)
+    for remains in path.parent.glob(f"{glob.escape(_unfinished(path))}*"):
+        remains.unlink(missing_ok=True)
 
 
-def replace_folder(new: Path, final: Path) -> None:
-    """Move folder `new` to `final`; what stood there is deleted when the new one is in place."""
-    if not final.exists():
-        os.replace(new, final)
-        return
-    old = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}.old."))
-    os.replace(final, old / "content")
-    try:
-        os.replace(new, final)
-    except BaseException:
-        os.replace(old / "content", final)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+def _unfinished(path: Path) -> str:
+    """How the names begin of the files in which `path` is written."""
+    return f".{path.name}.unfinished-"

@@ -231,7 +231,7 @@ def test_an_exploding_loss_is_one_line_and_the_rest_goes_on(table):
 def test_a_table_comes_with_its_summary_and_figure(table):
     out, _, said, _ = table
     assert {p.name for p in out.parent.iterdir()} == {
-        *("table.csv", "table.summary.json", "table.png", ".table.csv.lock")
+        *("table.csv", "table.summary.json", "table.png", ".table.csv.lock", ".hfnmp.json")
     }
     rows = list(csv.DictReader(out.open(newline="")))
     assert tuple(rows[0]) == COLUMNS

@@ -204,7 +204,7 @@ def test_what_cannot_be_measured_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match="no GPU here; give --device cpu"):
         bench.bench("cuda")
-    with pytest.raises(InputError, match="a folder"):
+    with pytest.raises(InputError, match="is in the way"):
         bench.report(json_file=tmp_path)
 
 

@@ -201,13 +201,22 @@ def test_demo_makes_its_report_and_replaces_only_its_own(tmp_path):
         assert done.returncode == 0, done.stderr
         assert FILES | {"report.html"} <= set(os.listdir(out))
         assert os.listdir(tmp_path) == ["demo"]
+        (out / "notes.txt").write_text("what I saw")
+    assert "replaced, as hfnmp demo wrote it" in done.stderr
+    assert "notes.txt" not in done.stderr
+    with open(out / "report.html", "a") as page:
+        page.write("<!-- mine -->")
+    one_clear_line(
+        hfnmp("demo", "--preset", "smoke", "--out", out), f"{out / 'report.html'}: is in"
+    )
+    assert (out / "notes.txt").read_text() == "what I saw"
     report = (out / "report.html").read_text()
     assert "simulated" in report.lower()
     assert "://" not in report.replace("http://www.w3.org", "")  # nothing to fetch
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years")
-    one_clear_line(hfnmp("demo", "--preset", "smoke", "--out", mine), "no demo made")
+    one_clear_line(hfnmp("demo", "--preset", "smoke", "--out", mine), "no hfnmp demo made")
     one_clear_line(hfnmp("demo", "--target", "moon"), "moon")
 
 

@@ -64,7 +64,7 @@ def test_a_users_photo_is_explained_and_a_wall_is_not(face, wall, tmp_path):
     assert str(wall) in line
     assert "no face" in line
     assert "--no-crop" in line
-    assert {p.name for p in out.iterdir()} == {"00-a_face_mine.png", "numbers.json"}
+    assert {p.name for p in out.iterdir()} == {"00-a_face_mine.png", "numbers.json", ".hfnmp.json"}
     said = json.loads((out / "numbers.json").read_text())
     assert {"command", "commit", "versions", "hardware"} <= set(said)
     (picture,) = said["pictures"]
@@ -122,15 +122,29 @@ def test_other_refusals_are_one_line(face, wall, tmp_path, capsys, quick):
     assert "one name" in complaint(capsys)
 
 
-def test_whole_pictures_are_explained_on_demand_and_a_folder_is_replaced(
+def test_whole_pictures_are_explained_on_demand_and_again_beside_ones_notes(
     wall, tmp_path, capsys, quick
 ):
     out = tmp_path / "o"
-    for _ in range(2):
-        assert cli.main(["explain", str(MP), str(wall), "--no-crop", "--out", str(out)]) == 0
+    explain = ["explain", str(MP), str(wall), "--no-crop", "--out", str(out)]
+    assert cli.main(explain) == 0
+    (out / "00-wall.png").rename(out / "kept.png")
+    (out / "notes").mkdir()
+    (out / "notes" / "thesis.tex").write_text("years of work")
+    assert cli.main(explain) == 0
+    assert (out / "notes" / "thesis.tex").read_text() == "years of work"
+    names = {".hfnmp.json", "00-wall.png", "kept.png", "notes", "numbers.json"}
+    assert {p.name for p in out.iterdir()} == names
     (picture,) = json.loads((out / "numbers.json").read_text())["pictures"]
     assert picture["face"] == "not sought"
-    assert "00-wall.png: mp-webcam 0." in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "00-wall.png: mp-webcam 0." in told.out
+    assert f"replaced, as hfnmp explain wrote it: {out / 'numbers.json'}\n" in told.err
+    assert "removed" not in told.err
+    (out / "00-wall.png").write_bytes(b"cut out by hand")
+    assert cli.main(explain) == 2
+    assert f"{out / '00-wall.png'}: is in the way" in complaint(capsys)
+    assert (out / "00-wall.png").read_bytes() == b"cut out by hand"
 
 
 def test_a_network_without_a_pattern_is_explained_of_the_image_and_says_so(
@@ -159,7 +173,7 @@ def test_without_images_there_is_a_tour_of_an_unseen_and_a_known_domain(tmp_path
     names = [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if ".png:" in line]
     kinds = ["-".join(name.split("-")[1:3]) for name in names]
     assert kinds == [f"{d}-{k}" for d in ("phone", "webcam") for k in ("live", "print", "replay")]
-    assert {p.name for p in out.iterdir()} == {*names, "numbers.json"}
+    assert {p.name for p in out.iterdir()} == {*names, "numbers.json", ".hfnmp.json"}
     told = json.loads((out / "numbers.json").read_text())["pictures"]
     assert [p["figure"] for p in told] == names
     for picture in told:

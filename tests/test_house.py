@@ -15,7 +15,7 @@ from hfnmp_lite.experiments import ablation
 TOP = Path(__file__).resolve().parent.parent
 PACKAGE = TOP / "hfnmp_lite"
 FLOORS = [
-    *("__init__", "files", "memory", "config", "provenance"),
+    *("__init__", "files", "owned", "memory", "config", "provenance"),
     *("simulate", "data", "model", "evaluate"),
     *("learn", "experiments", "explain", "teach", "doctor", "cli"),
 ]

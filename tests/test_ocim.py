@@ -332,7 +332,7 @@ def test_an_index_reads_back_beside_above_and_away_from_the_data(listing, tmp_pa
         with pytest.raises(InputError, match="hfnmp data prepare"):
             read_manifest(out)
     (data / "mine.csv").write_text("path\n")
-    with pytest.raises(InputError, match="is no such table"):
+    with pytest.raises(InputError, match="is in the way"):
         write_index(data / "mine.csv", data, found)
 
 

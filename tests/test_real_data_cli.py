@@ -175,12 +175,21 @@ def test_predict_scores_videos_frame_by_frame(finished, hfnmp, tmp_path):
     assert empty["score"] is None
     assert "is empty" in empty["error"]
     assert image["frames"] == []
-    assert sorted(p.name for p in folder.iterdir()) == ["a.png", "wall.png"]
+    assert sorted(p.name for p in folder.glob("*.png")) == ["a.png", "wall.png"]
     status, said, _ = hfnmp("predict", finished, film, film, "--timeline", folder, "--show-faces")
     assert status == 0
     assert said.count("frame ") == 14
-    heights = {p.name: cv2.imread(str(p)).shape[0] for p in folder.iterdir()}
+    heights = {p.name: cv2.imread(str(p)).shape[0] for p in folder.glob("*.png")}
     assert heights["a.png"] == heights["a-2.png"] > heights["wall.png"]
+    photograph = film.with_suffix(".png")
+    photograph.write_bytes(b"mine")
+    (tmp_path / "wall.png").unlink(missing_ok=True)
+    status, said, complaint = hfnmp("predict", finished, wall, film, "--timeline", tmp_path)
+    assert status == 2
+    assert said.count("frame ") == 14  # the scores are there
+    assert f"{photograph}: is in the way" in complaint
+    assert photograph.read_bytes() == b"mine"
+    assert not (tmp_path / "wall.png").exists()
 
 
 def test_predict_scores_a_manifest_as_evaluate_does(finished, licensed, hfnmp):

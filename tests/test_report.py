@@ -21,7 +21,7 @@ from hfnmp_lite.model.catalogue import build_pattern
 from hfnmp_lite.model.detector import Detector
 from hfnmp_lite.model.network import HFN
 from hfnmp_lite.teach import cases, figures
-from hfnmp_lite.teach.report import write_report
+from hfnmp_lite.teach.report import report_page
 
 SIZE = 32
 DOMAINS = ("handheld", "mixed", "phone", "webcam")
@@ -132,9 +132,7 @@ class Page(HTMLParser):
 
 def report(tmp_path, presentations, scored, pattern="mp", **changes):
     folder = make_run(tmp_path / "run", scored, pattern, **changes)
-    out = tmp_path / "report.html"
-    write_report(folder, presentations, make_detector(pattern), out)
-    return Page(out.read_text(encoding="utf-8"))
+    return Page(report_page(folder, presentations, make_detector(pattern)))
 
 
 @pytest.mark.parametrize("pattern", ["mp", "lbp", "rgb"])
@@ -205,20 +203,17 @@ def test_the_target_alone_and_an_empty_log_are_enough(tmp_path, frame):
     folder = make_run(tmp_path / "run", score(presentations, "webcam"))
     header = (folder / "log.csv").read_text().splitlines()[0]
     (folder / "log.csv").write_text(header + "\n")
-    write_report(folder, presentations, make_detector("mp"), tmp_path / "out.html")
-    assert "The log holds no rows" in (tmp_path / "out.html").read_text()
+    assert "The log holds no rows" in report_page(folder, presentations, make_detector("mp"))
 
 
-def test_a_run_that_cannot_be_reported_is_named_and_leaves_no_file(tmp_path, frame):
+def test_a_run_that_cannot_be_reported_is_named(tmp_path, frame):
     presentations = make_presentations(frame)
     scored = score(presentations, "webcam")
-    out = tmp_path / "out.html"
     detector = make_detector("rgb")
 
     def refused(folder, message, given=presentations):
         with pytest.raises(InputError, match=message):
-            write_report(folder, given, detector, out)
-        assert not out.exists()
+            report_page(folder, given, detector)
 
     refused(tmp_path / "nowhere", "no finished run")
     refused(make_run(tmp_path / "a", scored), "not in the data given", presentations[:-1])

@@ -19,11 +19,13 @@ from tqdm import tqdm
 
 from hfnmp_lite.data import workers
 from hfnmp_lite.data.extract import Settings, make
-from hfnmp_lite.data.presentations import REAL_COLUMNS, write_manifest
+from hfnmp_lite.data.presentations import REAL_COLUMNS, manifest_text
 from hfnmp_lite.data.recordings import JOURNAL, Recording, read_index
 from hfnmp_lite.files import InputError, exclusive, read_text, write_whole
+from hfnmp_lite.owned import check_free, write_owned
 
 MAX_JOURNAL = 2**30  # bytes
+BY = "hfnmp data prepare"
 
 
 @dataclass
@@ -78,7 +80,8 @@ def prepare(
     ------
     InputError
         An index cannot be used, two of them list the same presentation, or `out` holds something
-        else or frames made with other settings.
+        else, frames made with other settings, or a frame or manifest that was changed since and
+        would be made anew.
     """
     settings, out = settings or Settings(), Path(out)
     found: dict[str, tuple[Path, Recording]] = {}
@@ -95,6 +98,8 @@ def prepare(
     with exclusive(out / "manifest.csv"):
         done = _read_journal(out, settings)
         todo = [key for key in found if not _is_done(out, found[key], done.get(key))]
+        check_free([out / "manifest.csv"], BY)
+        _check_unchanged(out, {found[key][1]: done[key] for key in todo if key in done})
         with open(out / JOURNAL, "a", encoding="utf-8") as journal:
             made = _all_made(todo, found, out, settings, processes or workers.default_count())
             bar = tqdm(
@@ -219,6 +224,21 @@ def _is_done(out: Path, listed: tuple[Path, Recording], entry: dict | None) -> b
     return all((folder / f"{number}.png").is_file() for number, *_ in entry["rows"])
 
 
+def _check_unchanged(out: Path, made_anew: Mapping[Recording, dict]) -> None:
+    """Refuse to write over frames that somebody changed since they were made."""
+    changed = []
+    for recording, entry in made_anew.items():
+        for number, _, digest in entry["rows"]:
+            path = out / _folder(recording) / f"{number}.png"
+            if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                changed.append(path)
+    if changed:
+        raise InputError(
+            f"{', '.join(map(str, changed))}: changed since {BY} wrote it, and is to be made anew; "
+            "move it away, or give another --out"
+        )
+
+
 def _finish(
     out: Path, found: Mapping[str, tuple[Path, Recording]], done: Mapping[str, dict]
 ) -> Summary:
@@ -253,5 +273,5 @@ def _finish(
                     "parameters": json.dumps(parameters, separators=(",", ":")),
                 }
             )
-    write_manifest(summary.manifest, rows, REAL_COLUMNS)
+    write_owned(summary.manifest, manifest_text(rows, REAL_COLUMNS), BY)
     return summary

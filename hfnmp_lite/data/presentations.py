@@ -223,12 +223,17 @@ def write_manifest(
     rows: Iterable[Mapping[str, object]],
     columns: Sequence[str] = MANIFEST_COLUMNS,
 ) -> None:
-    """Write rows as a CSV manifest, whole or not at all; what a row leaves out stays empty."""
+    """Write rows as a CSV manifest, whole or not at all."""
+    write_whole(path, manifest_text(rows, columns))
+
+
+def manifest_text(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> str:
+    """Return rows as a CSV manifest; what a row leaves out stays empty."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(path, text.getvalue())
+    return text.getvalue()
 
 
 def is_simulated(path: str | Path) -> bool:

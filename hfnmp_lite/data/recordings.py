@@ -13,12 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from hfnmp_lite.data.presentations import REAL_COLUMNS, VIDEO_SUFFIXES, read_rows, write_manifest
-from hfnmp_lite.files import InputError, open_regular
+from hfnmp_lite.data.presentations import REAL_COLUMNS, VIDEO_SUFFIXES, manifest_text, read_rows
+from hfnmp_lite.files import InputError
+from hfnmp_lite.owned import write_owned
 
 DETAILS = ("session", "device", "annotation", "annotation_kind", "rotation")
 INDEX_COLUMNS = (*REAL_COLUMNS, *DETAILS)
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"))
+BY = "hfnmp data index"
 JOURNAL = "progress.jsonl"  # what a preparation has done so far
 NO_FACE = "no face found"  # how the failure to acquire begins that no damaged file is to blame for
 MAX_DEPTH = 32  # folders below the data set's; all layouts have fewer than eight
@@ -169,35 +171,15 @@ def root_for(root: Path, out: Path) -> tuple[str, str]:
     return str(root), ""
 
 
-def check_replaceable(out: Path, columns: Sequence[str]) -> None:
-    """Refuse to write over anything but a table with these columns.
-
-    Raises
-    ------
-    InputError
-        `out` is there and is something else.
-    """
-    if not os.path.lexists(out):
-        return
-    try:
-        with open_regular(out) as file:
-            header = file.readline(10_000).decode("utf-8-sig").strip()
-    except (OSError, ValueError):
-        header = ""
-    if header != ",".join(columns):
-        raise InputError(f"{out}: exists and is no such table; give --out another file")
-
-
 def write_index(out: str | Path, root: str | Path, recordings: Iterable[Recording]) -> None:
     """Write an index of recordings below `root`, whole or not at all.
 
     Raises
     ------
     InputError
-        `out` exists and is no index.
+        `out` exists, and is not (or no longer) what `hfnmp data index` wrote.
     """
     out = Path(out)
-    check_replaceable(out, INDEX_COLUMNS)
     folder, prefix = root_for(Path(root), out)
     rows = []
     for r in recordings:
@@ -205,7 +187,7 @@ def write_index(out: str | Path, root: str | Path, recordings: Iterable[Recordin
         known = asdict(replace(r, path=prefix + r.path, annotation=annotation))
         row = {"root": folder, **known, "presentation": r.id, "live": int(r.live)}
         rows.append({k: "" if v is None else v for k, v in row.items()})
-    write_manifest(out, rows, INDEX_COLUMNS)
+    write_owned(out, manifest_text(rows, INDEX_COLUMNS), BY)
 
 
 def read_index(path: str | Path) -> list[tuple[Path, Recording]]:

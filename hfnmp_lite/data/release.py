@@ -17,17 +17,18 @@ from tqdm import tqdm
 
 from hfnmp_lite.data import archive
 from hfnmp_lite.data.ocim import LAYOUTS
-from hfnmp_lite.data.presentations import REAL_COLUMNS, write_manifest
+from hfnmp_lite.data.presentations import REAL_COLUMNS, manifest_text
 from hfnmp_lite.data.recordings import (
+    BY,
     NO_FACE,
     Recording,
-    check_replaceable,
     printable,
     root_for,
     shortened,
 )
 from hfnmp_lite.data.videos import choose
 from hfnmp_lite.files import InputError, read_text
+from hfnmp_lite.owned import check_free, write_owned
 
 KINDS = {"0": None, "1": "print", "2": "replay", "3": "mask"}
 DOMAINS = {
@@ -137,10 +138,11 @@ def index(
     ------
     InputError
         A list cannot be read, two lists contradict each other, a data set that they name is not
-        below `root` at all, or `out` exists and is no manifest.
+        below `root` at all, or `out` exists and is not (or no longer) what `hfnmp data index`
+        wrote.
     """
     root, out = Path(root), Path(out)
-    check_replaceable(out, REAL_COLUMNS)
+    check_free([out], BY)
     entries, remarks = _merged(lists)
     datasets = sorted({entry.path.split("/")[0] for entry in entries})
     for dataset in datasets:
@@ -170,7 +172,7 @@ def index(
             path = f"{prefix}{entry.path}/{names[place]}"
             rows.append({**known, "path": path, "frame": int(number)})
             frame_count += 1
-    write_manifest(out, rows, REAL_COLUMNS)
+    write_owned(out, manifest_text(rows, REAL_COLUMNS), BY)
     return Indexed(out, len(entries), frame_count, failures, remarks + shortened(odd))
 
 

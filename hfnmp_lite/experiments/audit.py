@@ -274,10 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = set(options.sections) - set(sections)
     if unknown:
         parser.error(f"unknown sections {sorted(unknown)}; choose from {', '.join(sections)}")
-    try:
-        result = json.loads(options.out.read_text())
-    except FileNotFoundError:
-        result = {}
+    result = _begun(options.out, set(sections))
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = "python -m hfnmp_lite.experiments.audit " + shlex.join(given)
     for name in options.sections:
@@ -291,6 +288,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_whole(options.out, json.dumps(result, indent=1) + "\n")
     _print(result)
     return 0
+
+
+def _begun(out: Path, sections: set[str]) -> dict:
+    """Read the sections that an earlier audit wrote; refuse anything else under that name."""
+    try:
+        result = json.loads(out.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        result = None
+    if not isinstance(result, dict) or set(result) - sections:
+        raise InputError(f"{out}: exists and is no audit; give --out another file")
+    return result
 
 
 def _print(result: dict) -> None:

@@ -27,8 +27,9 @@ from hfnmp_lite.experiments.card import table as card_table
 from hfnmp_lite.experiments.loading import MANY, measure_loading
 from hfnmp_lite.experiments.steps import SEED, Case, measure_steps
 from hfnmp_lite.experiments.timing import Matmul, compare, figure, in_turn, prepare, waiter
-from hfnmp_lite.files import InputError, write_whole
+from hfnmp_lite.files import InputError
 from hfnmp_lite.model.lbp import LocalBinaryPattern
+from hfnmp_lite.owned import check_free, write_owned
 from hfnmp_lite.provenance import provenance
 from hfnmp_lite.simulate import scene
 from hfnmp_lite.simulate.domains import DOMAINS
@@ -37,6 +38,7 @@ CASES = {"lite": (128, 9), "resnet50": (256, 5)}  # trunk -> side in pixels, rou
 LBP_SHAPE = (32, 3, 128, 128)
 SCORES = 10_000
 THRESHOLDS = 100_001
+BY = "hfnmp bench"
 FIRST_SUBJECT = 700_000  # nobody of the benchmark
 
 Counts = tuple[int, int]  # attacks accepted, live faces rejected
@@ -45,14 +47,14 @@ Counts = tuple[int, int]  # attacks accepted, live faces rejected
 def report(device: str = "cpu", quick: bool = False, json_file: Path | None = None) -> None:
     """Measure, print a table, and write everything to `json_file` where there is one.
 
-    Raises InputError where `json_file` is a folder, and what `bench` raises.
+    Raises InputError where `json_file` is not what an earlier bench wrote, and what `bench` raises.
     """
-    if json_file is not None and json_file.is_dir():
-        raise InputError(f"--json is '{json_file}', a folder; expected the name of a file")
+    if json_file is not None:
+        check_free([json_file], BY)
     result = bench(device, quick)
     print(table(result))
     if json_file is not None:
-        write_whole(json_file, json.dumps(result, indent=1) + "\n")
+        write_owned(json_file, json.dumps(result, indent=1) + "\n", BY)
 
 
 def bench(device: str = "cpu", quick: bool = False, progress: bool = True) -> dict[str, object]:

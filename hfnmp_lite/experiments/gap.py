@@ -26,9 +26,11 @@ from hfnmp_lite.data.protocols import domains_of
 from hfnmp_lite.data.workers import pool
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.experiments.run import load_data
-from hfnmp_lite.files import write_whole
+from hfnmp_lite.files import InputError
+from hfnmp_lite.owned import check_free, write_owned
 from hfnmp_lite.provenance import provenance
 
+BY = "hfnmp_lite.experiments.gap"
 FOLDS = 4
 RESAMPLES = 1000
 NOBODY = "(nothing left out)"  # the target's name where every domain is learned from
@@ -164,6 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args(arguments)
+    check_free([given.out], BY)
     presentations = load_data(given.manifest)
     result = {
         "what": "AUC of the RGB network by presentation, simulated data, 95 % intervals by subject",
@@ -174,10 +177,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "seed": given.seed,
         **provenance(),
     }
-    write_whole(given.out, json.dumps(result, indent=2) + "\n")
+    write_owned(given.out, json.dumps(result, indent=2) + "\n", BY)
     for domain, found in result["domains"].items():
         print(f"{domain:10}", *(f"{k} {v['value']:.3f} {v['interval']}" for k, v in found.items()))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        print(f"gap: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -32,7 +32,7 @@ from hfnmp_lite.experiments.ablation import (
     write_rows,
 )
 from hfnmp_lite.experiments.run import load_data
-from hfnmp_lite.files import exclusive
+from hfnmp_lite.files import InputError, exclusive
 from hfnmp_lite.provenance import provenance
 
 Changes = dict[str, object]
@@ -157,4 +157,8 @@ def _others(config: RunConfig, domains: Sequence[str]) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        print(f"search: {error}", file=sys.stderr)
+        sys.exit(2)

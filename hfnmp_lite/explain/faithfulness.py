@@ -20,10 +20,10 @@ import hashlib
 import json
 import os
 import shlex
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,7 @@ from tqdm import tqdm
 
 from hfnmp_lite.data import samples, workers
 from hfnmp_lite.files import InputError, exclusive, write_whole
+from hfnmp_lite.owned import check_free, write_owned
 from hfnmp_lite.provenance import provenance
 from hfnmp_lite.simulate.domains import DOMAINS
 
@@ -39,6 +40,8 @@ SEED = 1000
 SUBJECTS = 40
 EXPLAINED = 5  # every fifth person's attacks and decoy are explained; scores are cheap, of all
 COSTLY = 15  # of every fifteenth person one attack is measured for stability too, in turn
+SETTINGS = "settings.json"
+BY = "hfnmp_lite.explain.faithfulness"
 RESPONSES = ("margin", "map", "score")
 
 
@@ -89,6 +92,7 @@ def measure(
         "simulator": samples.source_digest(),
         "methods": _own_digest(),
     }
+    check_free([out, out.with_suffix(".json")], BY)
     with exclusive(out):
         partial = out.parent / f".{out.name}.partial"
         _claim(partial, settings)
@@ -108,7 +112,11 @@ def measure(
             record for job in jobs for record in json.loads(_part(partial, *job).read_text())
         ]
         said = _write(out, records, networks, settings | {"subjects": subjects}, command, progress)
-        shutil.rmtree(partial)
+        parts = [path for d in DOMAINS for path in partial.glob(f"{d}-[0-9]*.json")]
+        for path in (*parts, partial / SETTINGS):
+            path.unlink()
+        with suppress(OSError):  # it holds something that is not ours
+            partial.rmdir()
     return said
 
 
@@ -154,7 +162,7 @@ def _own_digest() -> str:
 
 def _claim(partial: Path, settings: dict[str, object]) -> None:
     """Begin the folder of parts, or go on with one that was begun alike."""
-    record = partial / "settings.json"
+    record = partial / SETTINGS
     if record.is_file():
         begun = json.loads(record.read_text())
         if begun != settings:
@@ -244,8 +252,8 @@ def _write(
         **provenance(),
     }
     said["versions"]["captum"] = version("captum")
-    write_whole(out, write(rows))
-    write_whole(out.with_suffix(".json"), json.dumps(said, indent=2) + "\n")
+    write_owned(out, write(rows), BY)
+    write_owned(out.with_suffix(".json"), json.dumps(said, indent=2) + "\n", BY)
     return said
 
 

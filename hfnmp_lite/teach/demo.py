@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from hfnmp_lite.config import make_config
 from hfnmp_lite.data.protocols import domains_of
 from hfnmp_lite.experiments.run import load_data, run
-from hfnmp_lite.files import InputError, replace_folder, write_whole
+from hfnmp_lite.files import write_whole
+from hfnmp_lite.owned import check_folder, owned_folder, recorded
 
-MARK = "made-by-hfnmp-demo"
+BY = "hfnmp demo"
+REPORT = "report.html"
 
 
 def demo(
@@ -19,28 +19,22 @@ def demo(
 ) -> dict[str, object]:
     """Run the main job on the shipped samples and leave the run and its report.html in `out`.
 
-    The job works in a folder beside `out` and takes its place in one move at the end; only what an
-    earlier demo made is replaced.
+    The job works in a folder of its own, whose files come to `out` at the end; only what an earlier
+    demo wrote there is replaced, see `owned`.
 
     Raises
     ------
     InputError
         `out` holds something that no demo made, or the target is unknown.
     """
-    if out.exists() and not (out / MARK).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: holds something that no demo made; give --out another directory")
+    check_folder(out, BY, {REPORT, *(recorded(out, BY) if out.is_dir() else ())})
     presentations = load_data(None)
     config = make_config(preset, target, domains_of(presentations), seed=seed)
     from hfnmp_lite.model.checkpoint import load_checkpoint
-    from hfnmp_lite.teach.report import write_report
+    from hfnmp_lite.teach.report import report_page
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
-        folder = Path(temporary) / "run"
+    with owned_folder(out, BY) as folder:
         summary = run(config, folder, progress=progress)
         detector = load_checkpoint(folder)
-        write_report(folder, presentations, detector, folder / "report.html")
-        write_whole(folder / MARK, "This folder is replaced by the next hfnmp demo.\n")
-        os.chmod(folder, 0o755)
-        replace_folder(folder, out)
+        write_whole(folder / REPORT, report_page(folder, presentations, detector))
     return summary

@@ -19,9 +19,10 @@ from hfnmp_lite.data.samples import root
 from hfnmp_lite.experiments.run import SHIPPED, choose_domain, read_metrics, settings_of
 from hfnmp_lite.explain import drawn
 from hfnmp_lite.explain.tour import Picture, explain_picture, from_file, numbers, tour
-from hfnmp_lite.files import InputError, fresh_folder, write_whole
+from hfnmp_lite.files import InputError, write_whole
 from hfnmp_lite.model.checkpoint import load_checkpoint
 from hfnmp_lite.model.detector import Detector
+from hfnmp_lite.owned import check_folder, owned_folder
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 from hfnmp_lite.simulate.domains import DOMAINS
 from hfnmp_lite.teach import veil
@@ -29,6 +30,7 @@ from hfnmp_lite.teach.attribution_figures import sheet
 from hfnmp_lite.teach.figures import png
 
 NUMBERS = "numbers.json"
+BY = "hfnmp explain"
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ class Found:
 def explain(
     checkpoint: Path, against: Path | None, wanted: Wanted, out: Path
 ) -> tuple[list[str], list[str]]:
-    """Explain what is wanted, into the folder `out`, which appears whole.
+    """Explain what is wanted, into the folder `out`.
+
+    Of what is there already only files of an earlier `hfnmp explain` are replaced, see `owned`.
 
     Parameters
     ----------
@@ -92,7 +96,7 @@ def explain(
     InputError
         A checkpoint cannot be used, no picture can, or `out` holds something else.
     """
-    _check_free(out)
+    check_folder(out, BY, [NUMBERS])
     detectors = {named(path): load_checkpoint(path) for path in (checkpoint, against) if path}
     if against is not None and len(detectors) == 1:
         raise InputError(
@@ -191,21 +195,16 @@ def _places(config: RunConfig) -> list[str]:
     return (places or list(DOMAINS))[:2]
 
 
-def _check_free(out: Path) -> None:
-    if out.exists() and not (out / NUMBERS).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(
-            f"{out}: holds something that no hfnmp explain made; give --out another directory"
-        )
-
-
 def _write_sheets(
     detectors: Mapping[str, Detector], found: Found, out: Path, hidden: bool
 ) -> list[str]:
     """Write a sheet (PNG) for each picture, and numbers.json; return a line for each picture."""
     said, told = [], []
+    files = [_file(place, picture) for place, picture in enumerate(found.pictures)]
+    check_folder(out, BY, [*files, NUMBERS])
     bar = tqdm(found.pictures, desc="explaining", unit="picture", leave=False)
-    with fresh_folder(out) as folder:
-        for place, picture in enumerate(bar):
+    with owned_folder(out, BY) as folder:
+        for file, picture in zip(files, bar, strict=True):
             explained = [explain_picture(d, picture, name) for name, d in detectors.items()]
             if hidden:
                 figure, alt = sheet(
@@ -213,7 +212,6 @@ def _write_sheets(
                 )
             else:
                 figure, alt = sheet(picture, explained)
-            file = f"{place:02d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', picture.name)[-60:]}.png"
             write_whole(folder / file, png(figure))
             told.append({"figure": file, "alt": alt, **numbers(picture, explained)})
             verdicts = ", ".join(
@@ -225,3 +223,7 @@ def _write_sheets(
         about["peak_memory_mb"] = peak_memory_mb()
         write_whole(folder / NUMBERS, json.dumps(about, indent=1, allow_nan=False) + "\n")
     return said
+
+
+def _file(place: int, picture: Picture) -> str:
+    return f"{place:02d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', picture.name)[-60:]}.png"

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hfnmp_lite.data.presentations import Presentation
-from hfnmp_lite.files import write_whole
 from hfnmp_lite.model.detector import Detector
 from hfnmp_lite.teach import figures, pictures
 from hfnmp_lite.teach.cases import kind, kinds
@@ -47,14 +46,13 @@ ORDER_WORDS = {
 }
 
 
-def write_report(
+def report_page(
     run_dir: str | Path,
     presentations: Sequence[Presentation],
     detector: Detector,
-    out_path: str | Path,
     show_faces: bool = False,
-) -> None:
-    """Write the report of a finished run as one self-contained HTML file, whole or not at all.
+) -> str:
+    """Return the report of a finished run as one self-contained HTML page.
 
     Parameters
     ----------
@@ -64,8 +62,6 @@ def write_report(
         The data of the run, all domains or the target's alone.
     detector : Detector
         The run's, in eval mode.
-    out_path : path
-        The HTML file.
     show_faces : bool
         Whether the faces of real data are shown; simulated ones always are.
 
@@ -94,7 +90,7 @@ def write_report(
         _go_on(run),
         _provenance(run),
     ]
-    write_whole(out_path, page(f"hfnmp_lite: {title}", *content))
+    return page(f"hfnmp_lite: {title}", *content)
 
 
 # ---------------------------------------------------------------- the page, part by part

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hfnmp_lite.experiments.predict import Verdict
-from hfnmp_lite.files import write_whole
+from hfnmp_lite.owned import check_free, write_owned
 from hfnmp_lite.teach.figures import PALETTE, SIZE, _dress, _figure, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+BY = "hfnmp predict"
 MOST_FACES = 10  # in the strip below
 
 
@@ -78,17 +79,23 @@ def timeline(verdict: Verdict, show_faces: bool = False) -> Figure:
 def write_timelines(
     folder: Path, verdicts: Sequence[Verdict], show_faces: bool = False
 ) -> list[Path]:
-    """Write a PNG for every video among some verdicts, named as the video; return their paths."""
-    written: list[Path] = []
+    """Write a PNG for every video among some verdicts, named as the video; return their paths.
+
+    Raises
+    ------
+    InputError
+        A file that no `hfnmp predict` wrote is in the way; then none is written.
+    """
+    films: dict[Path, Verdict] = {}
     for verdict in verdicts:
-        if not verdict.frames:
-            continue
-        stem = Path(verdict.file).stem
-        names = (f"{stem}{f'-{i}' if i > 1 else ''}.png" for i in count(1))
-        path = next(folder / name for name in names if folder / name not in written)
-        write_whole(path, png(timeline(verdict, show_faces)))
-        written.append(path)
-    return written
+        if verdict.frames:
+            stem = Path(verdict.file).stem
+            names = (f"{stem}{f'-{i}' if i > 1 else ''}.png" for i in count(1))
+            films[next(folder / name for name in names if folder / name not in films)] = verdict
+    check_free(films, BY)
+    for path, verdict in films.items():
+        write_owned(path, png(timeline(verdict, show_faces)), BY)
+    return list(films)
 
 
 def _faces(axes: Axes, verdict: Verdict) -> None:
