@@ -21,7 +21,6 @@ from hfnmp_lite.config import (
     PATTERN_NAMES,
     PRECISIONS,
     PRESETS,
-    STRATEGIES,
     Machine,
     RunConfig,
     is_first,
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "ablate": "; finished runs are kept, and the same command goes on",
             "data": "; prepared frames are kept, and the same command goes on",
         }
-        if is_first():
+        if is_first(getattr(given, "nodes", None) or 1):
             print(f"\nhfnmp: interrupted{hints.get(given.command, '')}", file=sys.stderr)
         return 130
     return 2
@@ -162,9 +161,6 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     machine.add_argument("--accelerator", choices=ACCELERATORS, help="default: a GPU if there is")
     machine.add_argument("--devices", type=int, metavar="N", help="processes, or GPUs (default: 1)")
     machine.add_argument("--nodes", type=int, metavar="N", help="machines (default: 1)")
-    machine.add_argument(
-        "--strategy", choices=STRATEGIES, help="how processes share a run: there is one way"
-    )
     machine.add_argument("--precision", choices=PRECISIONS, help="default: 32-true")
     machine.add_argument("--compile", action="store_true", help="torch.compile the network")
     machine.add_argument("--sync-batch-norm", action="store_true", help="over all GPUs")
@@ -304,7 +300,7 @@ def _show_run(
             raise
         command = shlex.join(["hfnmp", "train", "--resume", "--out", str(folder)])
         raise KeyboardInterrupt(f"{command} goes on") from None
-    if is_first():
+    if is_first(machine.nodes):
         print(in_words(summary))
         print(f"\nThe run: {folder}")
 

@@ -14,10 +14,11 @@ FUSION_NAMES = ("hfm", "late", "concat", "top")
 LOSS_NAMES = ("ce+mse", "ce")
 ACCELERATORS = ("auto", "cpu", "cuda")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-STRATEGIES = ("ddp",)
 LBP_METHODS = ("default", "ror", "uniform", "nri_uniform")
 META_ORDERS = ("alternating", "bilevel", "bilevel-first-order")
 ORDER_NAMES = (*META_ORDERS, "joint")
+TORCHRUN = "TORCHELASTIC_RUN_ID"  # in the environment of what torchrun starts
+STARTED_BY = "HFNMP_STARTED_BY"  # the first process of a run, in the environment of the others
 
 
 @dataclass(frozen=True)
@@ -230,12 +231,12 @@ class Machine:
         Raises
         ------
         InputError
-            `fabric run` was asked for what there is not here.
+            `fabric run` was asked for what there is not here, or a number is none.
         """
         found: dict[str, object] = {}
-        if "TORCHELASTIC_RUN_ID" in environment:
-            local = int(environment["LOCAL_WORLD_SIZE"])
-            found = {"devices": local, "nodes": int(environment["WORLD_SIZE"]) // local}
+        if TORCHRUN in environment:
+            local = max(1, number_from(environment, "LOCAL_WORLD_SIZE"))
+            found = {"devices": local, "nodes": number_from(environment, "WORLD_SIZE") // local}
         if "LT_ACCELERATOR" in environment:
             given = environment["LT_ACCELERATOR"]
             found["accelerator"] = {"gpu": "cuda"}.get(given, given)
@@ -243,7 +244,7 @@ class Machine:
             given = environment["LT_PRECISION"]
             short = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed"}
             found["precision"] = short.get(given, given)
-        _one_of("strategy", environment.get("LT_STRATEGY", "ddp"), STRATEGIES)
+        _one_of("strategy", environment.get("LT_STRATEGY", "ddp"), ("ddp",))
         return replace(self, **found)
 
     def to_dict(self) -> dict[str, object]:
@@ -271,12 +272,37 @@ class Machine:
             )
 
 
-def is_first() -> bool:
-    """Whether this process is the first, or the only one, before anybody asks torch."""
-    given = os.environ.get
-    if "RANK" in os.environ:  # torchrun counts over all machines, Fabric on each
-        return int(given("RANK")) == 0
-    return int(given("LOCAL_RANK", "0")) == int(given("NODE_RANK", "0")) == 0
+def is_first(nodes: int = 1) -> bool:
+    """Whether this process is the one that writes files and speaks; `Compute` asks nobody else.
+
+    Torchrun says it to those that it starts, and so does our first process (`STARTED_BY`); on
+    several machines without torchrun, NODE_RANK does. What else stands in the environment, left
+    there by another program, counts for nothing.
+    """
+    if TORCHRUN in os.environ:
+        return number_from(os.environ, "RANK") == 0
+    return STARTED_BY not in os.environ and node_rank(nodes) == 0
+
+
+def node_rank(nodes: int) -> int:
+    """Which of the machines this is, the first being 0; raises InputError where it cannot be."""
+    if nodes == 1:
+        return 0
+    rank = number_from(os.environ, "NODE_RANK", "0")
+    if rank >= nodes:
+        raise InputError(f"NODE_RANK is {rank}; of {nodes} machines expected 0 to {nodes - 1}")
+    return rank
+
+
+def number_from(environment: Mapping[str, str], name: str, default: str = "") -> int:
+    """Read a number that a launcher gives; raises InputError where it is none."""
+    given = environment.get(name, default)
+    if not (given.isascii() and given.isdigit()):
+        raise InputError(
+            f"{name} is '{given}' in the environment; expected a number, as torchrun gives it, or "
+            f"no {TORCHRUN} and one machine"
+        )
+    return int(given)
 
 
 PRESETS: dict[str, dict[str, object]] = {

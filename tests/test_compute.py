@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -295,19 +296,140 @@ def test_what_fabric_run_offers_beyond_this_is_refused(name, value):
     ("environment", "first"),
     [
         ({}, True),
-        ({"RANK": "0", "LOCAL_RANK": "0"}, True),
-        ({"RANK": "2", "LOCAL_RANK": "0"}, False),
-        ({"LOCAL_RANK": "1", "NODE_RANK": "0"}, False),
-        ({"LOCAL_RANK": "0", "NODE_RANK": "1"}, False),
-        ({"NODE_RANK": "1"}, False),
+        ({"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "LOCAL_RANK": "0"}, True),
+        ({"TORCHELASTIC_RUN_ID": "x", "RANK": "2", "LOCAL_RANK": "0"}, False),
+        ({"HFNMP_STARTED_BY": "7", "LOCAL_RANK": "1"}, False),
+        ({"RANK": "1", "LOCAL_RANK": "1", "NODE_RANK": "1", "WORLD_SIZE": "2"}, True),
+        ({"RANK": "one", "LOCAL_RANK": "", "NODE_RANK": "-1"}, True),
+        ({"SLURM_PROCID": "1", "SLURM_NTASKS": "2", "JSM_NAMESPACE_RANK": "1"}, True),
     ],
 )
-def test_one_process_of_all_writes(monkeypatch, environment, first):
-    for name in ("RANK", "LOCAL_RANK", "NODE_RANK"):
-        monkeypatch.delenv(name, raising=False)
+def test_one_process_of_all_writes_whatever_other_programs_left(monkeypatch, environment, first):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert is_first() == first
+    if "TORCHELASTIC_RUN_ID" not in environment:
+        monkeypatch.setenv("NODE_RANK", "1")
+        assert not is_first(nodes=2)
+        monkeypatch.setenv("NODE_RANK", "0")
+        assert is_first(nodes=2) == first
+
+
+@pytest.mark.parametrize(
+    ("nodes", "environment", "words"),
+    [
+        (2, {"NODE_RANK": "2"}, "NODE_RANK is 2; of 2 machines expected 0 to 1"),
+        (2, {"NODE_RANK": "one"}, "NODE_RANK is 'one'"),
+        (1, {"TORCHELASTIC_RUN_ID": "x", "RANK": "one"}, "RANK is 'one'"),
+        (1, {"TORCHELASTIC_RUN_ID": "x"}, "RANK is ''"),
+    ],
+)
+def test_a_rank_that_is_none_is_named(monkeypatch, nodes, environment, words):
+    monkeypatch.delenv("RANK", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=re.escape(words)):
+        is_first(nodes)
+
+
+STRAY = {
+    "RANK": "1",
+    "LOCAL_RANK": "1",
+    "NODE_RANK": "1",
+    "GROUP_RANK": "1",
+    "WORLD_SIZE": "2",
+    "SLURM_NTASKS": "2",
+    "SLURM_JOB_ID": "1",
+    "SLURM_PROCID": "1",
+    "SLURM_LOCALID": "1",
+    "MASTER_ADDR": "nowhere.invalid",
+}
+
+
+def test_variables_that_another_program_left_change_nothing(monkeypatch):
+    for name, value in STRAY.items():
+        monkeypatch.setenv(name, value)
+    compute = Compute(Machine(accelerator="cpu"))
+    assert (compute.first, compute.rank, compute.world) == (True, 0, 1)
+
+
+def launched(program, *arguments, **environment):
+    """Run a program that makes a `Compute`; return what it printed on stdout and on stderr."""
+    done = subprocess.run(
+        [sys.executable, program, *arguments],
+        capture_output=True,  # until the last process that could write has ended
+        text=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        check=False,
+    )
+    return done.returncode, done.stdout.split(), done.stderr.splitlines()
+
+
+MEETS = """
+import sys
+from hfnmp_lite.config import Machine, is_first
+from hfnmp_lite.files import InputError
+from hfnmp_lite.learn.compute import Compute
+
+try:
+    compute = Compute(Machine(accelerator="cpu", devices=2))
+except InputError as error:
+    sys.exit(str(error))
+print(f"{compute.rank}{compute.world}{is_first()}", flush=True)
+compute.from_first(None)
+compute.close()
+"""
+
+
+def test_two_processes_meet_whatever_other_programs_left(tmp_path):
+    (tmp_path / "meets.py").write_text(MEETS)
+    status, said, complaint = launched(tmp_path / "meets.py", **STRAY)
+    assert (status, sorted(said)) == (0, ["02True", "12False"]), complaint
+
+
+def test_a_port_that_is_taken_ends_every_process_in_one_line(tmp_path):
+    (tmp_path / "meets.py").write_text(MEETS)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        status, said, complaint = launched(tmp_path / "meets.py", MASTER_PORT=port)
+    assert (status, said) == (1, [])
+    (line,) = complaint
+    assert line.startswith(f"MASTER_PORT is {port}, where the processes cannot meet")
+    status, _, complaint = launched(tmp_path / "meets.py", MASTER_PORT="http")
+    assert status == 1
+    assert complaint[0].startswith("MASTER_PORT is http")
+
+
+def test_where_the_first_process_cannot_meet_the_others_none_is_left(tmp_path):
+    """The port is taken between the look at it and the meeting."""
+    fails = MEETS.replace("try:", f"{FAILS}try:", 1)
+    (tmp_path / "meets.py").write_text(fails)
+    begun = time.monotonic()
+    status, said, complaint = launched(tmp_path / "meets.py")
+    assert (status, said) == (1, [])
+    assert complaint == [complaint[0]]
+    assert "the processes of the run could not meet (no room; a port)" in complaint[0]
+    assert time.monotonic() - begun < 120
+
+
+FAILS = """
+import torch
+from hfnmp_lite.config import STARTED_BY
+import os
+
+meet = torch.distributed.init_process_group
+started = os.environ.get(STARTED_BY)
+
+def fail(*arguments, **options):
+    if started is None:
+        raise RuntimeError("no room; a port")
+    meet(*arguments, **options)
+
+torch.distributed.init_process_group = fail
+"""
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")

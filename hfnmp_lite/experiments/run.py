@@ -79,7 +79,11 @@ def run(
         raise InputError(f"{config.trunk_weights}: no such file; give --trunk-weights a state dict")
     machine = (machine or Machine()).launched(os.environ)
     machine.check_order(config)
-    with _claimed(config, folder, manifest, machine, resume) if is_first() else nullcontext():
+    with (
+        _claimed(config, folder, manifest, machine, resume)
+        if is_first(machine.nodes)
+        else nullcontext()
+    ):
         how = {"progress": progress, "machine": machine, "tensorboard": tensorboard}
         return _learn_and_judge(config, folder, presentations, protocol, manifest, **how)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,12 +20,21 @@ from typing import TypeVar
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from hfnmp_lite.config import Machine, RunConfig
+from hfnmp_lite.config import (
+    STARTED_BY,
+    TORCHRUN,
+    Machine,
+    RunConfig,
+    is_first,
+    node_rank,
+    number_from,
+)
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.data.workers import default_count
 from hfnmp_lite.evaluate.scoring import Scored, score_presentations
@@ -70,22 +80,24 @@ class Compute:
         if machine.devices * machine.nodes > 1:
             backend = "nccl" if accelerator == "cuda" else "gloo"
             strategy = DDPStrategy(process_group_backend=backend, timeout=PATIENCE)
+            _check_port(machine)
         _quieten()
+        self._over = threading.Event()
+        if STARTED_BY in os.environ:
+            threading.Thread(target=_end_with_the_first, args=(self._over,), daemon=True).start()
         self.fabric = Fabric(
             accelerator=accelerator,
             devices=machine.devices,
             num_nodes=machine.nodes,
             strategy=strategy,
             precision=machine.precision,
+            plugins=TorchElasticEnvironment() if TORCHRUN in os.environ else _Ours(machine.nodes),
         )
-        self.fabric.launch()
+        _launch(self.fabric)
         self.device = self.fabric.device
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # every batch has the same shape
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
-        self._over = threading.Event()
-        if self.fabric.local_rank > 0 and "TORCHELASTIC_RUN_ID" not in os.environ:
-            threading.Thread(target=_end_with_the_first, args=(self._over,), daemon=True).start()
         # float16 loses small gradients: the loss is multiplied, the gradients are divided again.
         half = machine.precision == "16-mixed"
         self.scale = torch.tensor(2.0**14, device=self.device) if half else None
@@ -281,6 +293,71 @@ class Compute:
             ) from None
 
 
+class _Ours(LightningEnvironment):
+    """Who a process is where no torchrun says it: what `config.is_first` knows, nothing else.
+
+    Fabric would ask RANK, LOCAL_RANK, SLURM_NTASKS and others, which any program may have left.
+    """
+
+    def __init__(self, nodes: int) -> None:
+        super().__init__()
+        self.nodes = nodes
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        return STARTED_BY in os.environ
+
+    def local_rank(self) -> int:
+        return number_from(os.environ, "LOCAL_RANK") if STARTED_BY in os.environ else 0
+
+    def node_rank(self) -> int:
+        return node_rank(self.nodes)
+
+    @property
+    def main_address(self) -> str:
+        return super().main_address if self.nodes > 1 else "127.0.0.1"
+
+
+def _check_port(machine: Machine) -> None:
+    """Refuse a MASTER_PORT on which the processes cannot meet, before there are others."""
+    if "MASTER_PORT" not in os.environ or TORCHRUN in os.environ or not is_first(machine.nodes):
+        return
+    port = os.environ["MASTER_PORT"]
+    try:
+        with socket.socket() as probe:
+            if os.name != "nt":  # as torch does: one that was closed just now is free
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("", int(port)))
+            probe.listen()
+    except (OSError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"MASTER_PORT is {port}, where the processes cannot meet ({error}); give a free port, "
+            "or unset it"
+        ) from None
+
+
+def _launch(fabric: Fabric) -> None:
+    """Start the other processes and meet them; where that fails, none is left."""
+    first = STARTED_BY not in os.environ
+    if first:
+        os.environ[STARTED_BY] = str(os.getpid())  # inherited by those that start now
+    try:
+        fabric.launch()
+    except (RuntimeError, ValueError, OSError) as error:
+        for process in (started := getattr(fabric.strategy.launcher, "procs", [])):
+            process.kill()
+            process.wait()
+        started.clear()  # Fabric's observer would end this process, too
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"the processes of the run could not meet ({reason}); see to MASTER_ADDR and "
+            "MASTER_PORT where they are set, or unset them"
+        ) from None
+    finally:
+        if first:
+            del os.environ[STARTED_BY]
+
+
 def _check(machine: Machine, accelerator: str) -> None:
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise InputError(
@@ -306,7 +383,8 @@ def _quieten() -> None:
 
 def _end_with_the_first(over: threading.Event) -> None:
     """End this process when the one that started it has gone, whatever is computed just now."""
-    parent = os.getppid()
+    # on Windows something may stand between the two
+    parent = os.getppid() if os.name == "nt" else number_from(os.environ, STARTED_BY)
     while not over.wait(2):
         if os.getppid() != parent:
             print("hfnmp: the first process ended, and so does this one", file=sys.stderr)
