@@ -30,6 +30,12 @@ from hfnmp_lite.data.commands import run as run_data
 from hfnmp_lite.files import InputError, one_line
 from hfnmp_lite.owned import check_free, write_owned
 
+# Options of train that decide what is learned: fields of RunConfig.
+LEARNING = (
+    *("pattern", "order", "stages", "fusion", "loss", "inner_steps"),
+    *("lbp_points", "lbp_radius", "lbp_method", "seed", "preset", "trunk_weights"),
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status.
@@ -67,9 +73,33 @@ def _complain(text: str) -> None:
     print(f"hfnmp: {one_line(text)}", file=sys.stderr)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose options may stand between positional arguments, too.
+
+    Below a command `parse_intermixed_args` cannot be asked for: argparse calls `parse_known_args`.
+    """
+
+    leaf, mixing = True, False
+
+    def add_subparsers(self, **how: object) -> argparse._SubParsersAction:
+        self.leaf = False
+        return super().add_subparsers(**how)
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        if self.mixing or not self.leaf:
+            return super().parse_known_args(args, namespace)
+        self.mixing = True  # before Python 3.12.8 the next line comes here again
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.mixing = False
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hfnmp",
         description="Domain generalisation in face anti-spoofing, taught and runnable.",
     )
@@ -115,7 +145,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--manifest", type=Path, metavar="FILE", help="score its presentations")
     predict.add_argument("--format", choices=("table", "csv", "json"), default="table")
     predict.add_argument("--no-crop", action="store_true", help="score whole images")
-    predict.add_argument("--frames", type=int, default=10, metavar="N", help="of a video")
+    predict.add_argument("--frames", type=int, metavar="N", help="of a video, default: 10")
     predict.add_argument("--timeline", type=Path, metavar="DIR", help="draw videos' scores there")
     predict.add_argument("--show-faces", action="store_true", help="in the timelines, too")
 
@@ -145,17 +175,17 @@ def _add_samples(samples: argparse.ArgumentParser) -> None:
 def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--target", help="the domain to leave out and judge on")
     train.add_argument("--protocol", metavar="NAME", help="of the licensed sets: OCI-M, MI-C, ...")
-    train.add_argument("--pattern", choices=PATTERN_NAMES, default="mp")
+    train.add_argument("--pattern", choices=PATTERN_NAMES, help="default: mp")
     train.add_argument("--order", choices=ORDER_NAMES, help="default: alternating where learned")
     train.add_argument("--stages", type=int, choices=(1, 2), help="default: 2 where learned")
-    train.add_argument("--fusion", choices=FUSION_NAMES, default="hfm")
-    train.add_argument("--loss", choices=LOSS_NAMES, default="ce+mse")
+    train.add_argument("--fusion", choices=FUSION_NAMES, help="default: hfm")
+    train.add_argument("--loss", choices=LOSS_NAMES, help="default: ce+mse")
     train.add_argument("--inner-steps", type=int, metavar="K", help="default: the preset's")
-    train.add_argument("--lbp-points", type=int, default=8)
-    train.add_argument("--lbp-radius", type=float, default=1.0, metavar="PX")
-    train.add_argument("--lbp-method", choices=LBP_METHODS, default="default")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--preset", choices=PRESETS, default="classroom")
+    train.add_argument("--lbp-points", type=int, metavar="N", help="default: 8")
+    train.add_argument("--lbp-radius", type=float, metavar="PX", help="default: 1")
+    train.add_argument("--lbp-method", choices=LBP_METHODS, help="default: default")
+    train.add_argument("--seed", type=int, help="default: 0")
+    train.add_argument("--preset", choices=PRESETS, help="default: classroom")
     train.add_argument("--trunk-weights", metavar="FILE", help="start a ResNet trunk from these")
     machine = train.add_argument_group("what it computes on")
     machine.add_argument("--accelerator", choices=ACCELERATORS, help="default: a GPU if there is")
@@ -174,12 +204,12 @@ def _add_train(train: argparse.ArgumentParser) -> None:
 
 def _add_ablate(ablate: argparse.ArgumentParser) -> None:
     ablate.add_argument("--out", type=Path, required=True, metavar="FILE.csv")
-    ablate.add_argument("--preset", choices=("core", "full"), default="core", help="which arms")
+    ablate.add_argument("--preset", choices=("core", "full"), help="which arms, default: core")
     ablate.add_argument("--workers", type=int, metavar="N", help="default: one a processor")
-    ablate.add_argument("--seeds", type=int, default=5, metavar="N", help="of each arm, default: 5")
+    ablate.add_argument("--seeds", type=int, metavar="N", help="of each arm, default: 5")
     ablate.add_argument("--arms", type=_names, metavar="A,B", help='such as "lbp,mp alternating 2"')
     ablate.add_argument("--targets", type=_names, metavar="A,B", help="default: every domain")
-    ablate.add_argument("--training", choices=PRESETS, default="classroom", help="of every run")
+    ablate.add_argument("--training", choices=PRESETS, help="of every run, default: classroom")
     ablate.add_argument(
         "--manifest", type=Path, metavar="FILE", help="default: the shipped samples"
     )
@@ -197,7 +227,9 @@ def _add_explain(explain: argparse.ArgumentParser) -> None:
     )
     explain.add_argument("--manifest", type=Path, metavar="FILE", help="draw presentations of it")
     explain.add_argument("--domain", help="draw from this one instead of the run's target")
-    explain.add_argument("--each", type=int, default=2, metavar="N", help="of live, of each attack")
+    explain.add_argument(
+        "--each", type=int, metavar="N", help="of live, of each attack (default: 2)"
+    )
     explain.add_argument("--against", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
     explain.add_argument("--out", type=Path, default=Path("runs/explain"), metavar="DIR")
     explain.add_argument("--no-crop", action="store_true", help="explain whole images")
@@ -206,6 +238,13 @@ def _add_explain(explain: argparse.ArgumentParser) -> None:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _refuse_unused(given: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """Refuse options that were given and would be ignored."""
+    unused = [f"--{n.replace('_', '-')}" for n in names if getattr(given, n) not in (None, False)]
+    if unused:
+        raise InputError(f"{why}; leave {', '.join(unused)} out")
 
 
 def _demo(given: argparse.Namespace) -> None:
@@ -244,9 +283,17 @@ def _train(given: argparse.Namespace) -> None:
     from hfnmp_lite.experiments.run import begun, load_data
 
     names = ("accelerator", "devices", "nodes", "precision", "compile", "sync_batch_norm")
-    asked = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    asked = _given_of(given, names)
+    learned = _given_of(given, LEARNING)
     if given.resume and given.out is not None and given.target is None and not given.protocol:
         config, manifest, machine = begun(given.out)
+        held = {**config.to_dict(), "manifest": manifest}
+        others = {**learned, **_given_of(given, ("manifest",))}
+        if differ := [n for n, value in others.items() if str(value) != str(held[n])]:
+            raise InputError(
+                f"{given.out}: holds a run with other {', '.join(differ)}; resume with those it "
+                "was started with, or leave them out"
+            )
         _show_run(
             config, given.out, manifest, True, Machine(**{**machine, **asked}), given.tensorboard
         )
@@ -260,26 +307,17 @@ def _train(given: argparse.Namespace) -> None:
         raise InputError("--target is missing; name the domain to leave out, for example webcam")
     else:
         target, domains = given.target, domains_of(load_data(given.manifest))
-    config = make_config(
-        given.preset,
-        target,
-        domains,
-        given.pattern,
-        given.order,
-        given.stages,
-        seed=given.seed,
-        trunk_weights=given.trunk_weights,
-        fusion=given.fusion,
-        loss=given.loss,
-        lbp_points=given.lbp_points,
-        lbp_radius=given.lbp_radius,
-        lbp_method=given.lbp_method,
-        **({} if given.inner_steps is None else {"inner_steps": given.inner_steps}),
-    )
+    config = make_config(learned.pop("preset", "classroom"), target, domains, **learned)
+    if config.order == "joint":
+        _refuse_unused(given, ("inner_steps",), "order joint has no meta-learning step")
     name = f"{config.target}-{config.pattern}-{config.order}-{config.stages}-seed{config.seed}"
     # a manifest may call its domains anything; the run stays under runs/
     folder = given.out or Path("runs") / (re.sub(r"[^\w.-]+", "-", name).strip(".-") or "run")
     _show_run(config, folder, given.manifest, given.resume, Machine(**asked), given.tensorboard)
+
+
+def _given_of(given: argparse.Namespace, names: Sequence[str]) -> dict[str, object]:
+    return {name: getattr(given, name) for name in names if getattr(given, name) is not None}
 
 
 def _show_run(
@@ -308,6 +346,9 @@ def _show_run(
 def _ablate(given: argparse.Namespace) -> int:
     if given.out.suffix != ".csv":
         raise InputError(f"--out is {given.out}; expected a name that ends in .csv")
+    if given.report:
+        names = ("preset", "workers", "seeds", "arms", "targets", "training", "manifest")
+        _refuse_unused(given, names, "--report runs nothing: it compares what the table holds")
     written = given.out.with_suffix(".summary.json"), given.out.with_suffix(".png")
     check_free(written, "hfnmp ablate")
     problems = [] if given.report else _run_grid(given)
@@ -335,7 +376,8 @@ def _run_grid(given: argparse.Namespace) -> list[str]:
     from hfnmp_lite.experiments.search import recipes_for
 
     domains = domains_of(load_data(given.manifest))
-    recipes = recipes_for(given.training, domains)
+    training = given.training or "classroom"
+    recipes = recipes_for(training, domains)
     if recipes is not None:
         print("settings by leaving one source domain out (results/search.csv):")
         for (pattern, target), changes in recipes.items():
@@ -343,10 +385,10 @@ def _run_grid(given: argparse.Namespace) -> list[str]:
                 print(f"  {pattern}, {target}: {json.dumps(changes)}")
     print(f"settings{' of all others' if recipes else ''}: the preset's")
     configs = grid(
-        given.preset,
+        given.preset or "core",
         domains,
-        given.seeds,
-        given.training,
+        5 if given.seeds is None else given.seeds,
+        training,
         given.arms,
         given.targets,
         recipes,
@@ -383,15 +425,18 @@ def _predict(given: argparse.Namespace) -> int:
     if given.show_faces and given.timeline is None:
         raise InputError("--show-faces goes with --timeline DIR; name the folder for the figures")
     if given.manifest is not None:
+        _refuse_unused(given, ("frames", "no_crop"), "--manifest has its frames scored as they are")
         verdicts = predict_manifest(given.checkpoint, given.manifest, given.show_faces)
     else:
         crop = not given.no_crop
-        verdicts = predict(given.checkpoint, given.files, crop, given.frames, given.show_faces)
+        frames = 10 if given.frames is None else given.frames
+        verdicts = predict(given.checkpoint, given.files, crop, frames, given.show_faces)
     print(render(verdicts, given.format))
     if given.timeline is not None:
         from hfnmp_lite.teach.timeline import write_timelines
 
-        write_timelines(given.timeline, verdicts, given.show_faces)
+        if not write_timelines(given.timeline, verdicts, given.show_faces):
+            _complain("--timeline draws the scores of videos, and none was scored")
     failed = sum(v.error is not None for v in verdicts)
     if failed:
         _complain(f"{failed} of {len(verdicts)} could not be scored; their lines say why")
@@ -410,6 +455,10 @@ def _explain(given: argparse.Namespace) -> int:
             raise InputError(f"{path}: no such file; give a checkpoint or a finished run")
     if given.images and (given.manifest is not None or given.domain is not None):
         raise InputError("give IMAGE files, or --manifest with --domain; not both")
+    if given.images:
+        _refuse_unused(given, ("each",), "IMAGE files are explained one by one")
+    else:
+        _refuse_unused(given, ("no_crop",), "only IMAGE files are cropped")
     problems = [f"{p}: no such file; give an image" for p in given.images if not p.is_file()]
     images = [path for path in given.images if path.is_file()]
     if given.images and not images:

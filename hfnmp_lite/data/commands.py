@@ -54,8 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_choice(parser: argparse.ArgumentParser, text: str) -> None:
-    parser.add_argument("--rule", choices=RULES, default="linspace", help=text)
-    parser.add_argument("--frames", type=int, default=2, metavar="N", help="default: 2")
+    parser.add_argument("--rule", choices=RULES, help=f"{text}; default: linspace")
+    parser.add_argument("--frames", type=int, metavar="N", help="default: 2")
+
+
+def _choice(given: argparse.Namespace) -> tuple[str, int]:
+    return given.rule or "linspace", 2 if given.frames is None else given.frames
 
 
 def run(given: argparse.Namespace) -> int:
@@ -70,10 +74,15 @@ def _index(given: argparse.Namespace) -> int:
         )
     if given.domain and given.dataset != "own":
         raise InputError("--domain names one's own recordings; the others are named already")
+    if given.dataset != "release" and (given.rule or given.frames is not None):
+        raise InputError(
+            "--rule and --frames of these are hfnmp data prepare's; leave them out here"
+        )
+    _, frames = _choice(given)
     if not given.root.is_dir():
         raise InputError(f"{given.root}: no such folder; give the data set's folder")
-    if not 1 <= given.frames <= 1000:
-        raise InputError(f"frames is {given.frames}; expected 1 to 1000 for each video")
+    if not 1 <= frames <= 1000:
+        raise InputError(f"frames is {frames}; expected 1 to 1000 for each video")
     out = given.out or given.root / "manifest.csv"
     if given.dataset == "release":
         return _index_release(given, out)
@@ -93,7 +102,7 @@ def _index_release(given: argparse.Namespace, out: Path) -> int:
     from hfnmp_lite.data import release
 
     lists = release.expand(given.lists)
-    indexed = release.index(given.root, lists, out, given.rule, given.frames)
+    indexed = release.index(given.root, lists, out, *_choice(given))
     print("\n".join([*indexed.remarks, *_failures(indexed.failures, indexed.presentations)]))
     print(f"{out}: {indexed.presentations} presentations, {indexed.frames} frames")
     _name_lists(out)
@@ -116,7 +125,7 @@ def _prepare(given: argparse.Namespace) -> int:
     from hfnmp_lite.data.prepare import prepare
 
     out = given.out or given.indexes[0].parent / "prepared"
-    settings = Settings(given.rule, given.frames, given.size, given.crop)
+    settings = Settings(*_choice(given), given.size, given.crop)
     summary = prepare(given.indexes, out, settings, given.workers)
     by = ", ".join(f"{n} by {name}" for name, n in sorted(summary.cropped.items()))
     print("\n".join(_failures(summary.failures, summary.recordings)))

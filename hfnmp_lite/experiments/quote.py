@@ -175,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages", type=Path, nargs="+", metavar="PAGE.md")
     parser.add_argument("--results", type=Path, help="folder; default: the shipped results")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     try:
         for page in given.pages:
             print(f"{page}: quotes {', '.join(quote(page, given.results or shipped()))}")

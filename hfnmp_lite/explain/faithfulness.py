@@ -280,7 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=SEED, help="of the simulated people")
     parser.add_argument("--response", choices=RESPONSES, default="margin")
     parser.add_argument("--workers", type=int, help="processes; by default one a processor")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     signal.signal(signal.SIGINT, _leave)
     arguments = sys.argv[1:] if arguments is None else arguments
     try:

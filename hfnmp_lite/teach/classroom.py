@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -234,12 +235,27 @@ def open_lab(folder: str | Path, browser: bool = True) -> int:
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder; expected the one with the student notebooks")
     print(f"JupyterLab serves {folder} until you stop it here with Control-C", flush=True)
-    process = subprocess.Popen(lab_command(folder, browser), env=lab_environment())
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # JupyterLab got it too, and asks whether to shut down
-            continue
+    process: subprocess.Popen | None = None
+
+    def hand_on(number: int, _frame: object) -> None:
+        if process is None:
+            sys.exit(128 + number)
+        process.terminate()  # on which JupyterLab ends its kernels and itself
+
+    names = ("SIGTERM", "SIGHUP")
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    heeded = [n for n in signals if signal.getsignal(n) != signal.SIG_IGN]  # nohup ignores one
+    before = {number: signal.signal(number, hand_on) for number in heeded}
+    try:
+        process = subprocess.Popen(lab_command(folder, browser), env=lab_environment())
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # JupyterLab got it too, and asks whether to shut down
+                continue
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

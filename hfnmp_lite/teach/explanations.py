@@ -48,8 +48,8 @@ class Wanted:
         Frames of real data, drawn by `explain.drawn.RULE`.
     domain : str or None
         Which of the manifest's; by default the run's target.
-    each : int
-        How many presentations of live and of each attack type.
+    each : int or None
+        How many of a manifest's presentations of live and of each attack type; by default 2.
     show_faces : bool
         Whether sheets show the faces of real people; simulated ones they always show.
     """
@@ -58,7 +58,7 @@ class Wanted:
     crop: bool = True
     manifest: Path | None = None
     domain: str | None = None
-    each: int = 2
+    each: int | None = None
     show_faces: bool = False
 
 
@@ -140,6 +140,8 @@ def _found(checkpoint: Path, configs: Mapping[str, RunConfig], wanted: Wanted, s
         return _of_manifest(manifest, checkpoint, configs, wanted, size)
     if wanted.domain is not None:
         raise InputError("--domain names one of a manifest's; give --manifest FILE, too")
+    if wanted.each is not None:
+        raise InputError("--each draws from a manifest; give --manifest FILE, too")
     return Found(list(tour(_places(next(iter(configs.values()))), size)), simulated=True)
 
 
@@ -175,11 +177,12 @@ def _of_manifest(
     presentations = read_manifest(manifest)
     known = {p.domain for p in presentations}
     domain = choose_domain(wanted.domain, next(iter(configs.values())), known, checkpoint)
-    pictures, problems = drawn.draw(presentations, domain, wanted.each, size)
+    each = 2 if wanted.each is None else wanted.each
+    pictures, problems = drawn.draw(presentations, domain, each, size)
     here = [p for p in presentations if p.domain == domain]
     about: dict[str, object] = {
         "data": str(manifest),
-        "drawn": drawn.RULE.format(each=wanted.each, domain=domain),
+        "drawn": drawn.RULE.format(each=each, domain=domain),
         "lists": describe(here),
         "without_frames": sum(not p.frames for p in here),
     }
