@@ -301,14 +301,14 @@ class _Ours(LightningEnvironment):
 
     def __init__(self, nodes: int) -> None:
         super().__init__()
-        self.nodes = nodes
+        self.nodes, self.started = nodes, STARTED_BY in os.environ  # now: `_launch` sets it
 
     @property
     def creates_processes_externally(self) -> bool:
-        return STARTED_BY in os.environ
+        return self.started
 
     def local_rank(self) -> int:
-        return number_from(os.environ, "LOCAL_RANK") if STARTED_BY in os.environ else 0
+        return number_from(os.environ, "LOCAL_RANK") if self.started else 0
 
     def node_rank(self) -> int:
         return node_rank(self.nodes)
