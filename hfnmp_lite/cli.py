@@ -14,6 +14,8 @@ from pathlib import Path
 from hfnmp_lite import __version__
 from hfnmp_lite.config import (
     ACCELERATORS,
+    ADAPTATIONS,
+    AUGMENTATIONS,
     FUSION_NAMES,
     LBP_METHODS,
     LOSS_NAMES,
@@ -22,6 +24,8 @@ from hfnmp_lite.config import (
     PRECISIONS,
     PRESETS,
     STRATEGIES,
+    THRESHOLDS,
+    UNSEEN,
     Machine,
     RunConfig,
     is_first,
@@ -106,6 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("run", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
     evaluate.add_argument("--manifest", type=Path, metavar="FILE")
     evaluate.add_argument("--domain", help="judge on this one instead of the run's target")
+    _add_repairs(evaluate)
     evaluate.add_argument("--report", type=Path, metavar="FILE.html", help="of the run, as a page")
     evaluate.add_argument("--show-faces", action="store_true", help="of real people, in the report")
 
@@ -113,6 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("checkpoint", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
     predict.add_argument("files", type=Path, nargs="*", metavar="FILE_OR_FOLDER")
     predict.add_argument("--manifest", type=Path, metavar="FILE", help="score its presentations")
+    _add_repairs(predict)
     predict.add_argument("--format", choices=("table", "csv", "json"), default="table")
     predict.add_argument("--no-crop", action="store_true", help="score whole images")
     predict.add_argument("--frames", type=int, default=10, metavar="N", help="of a video")
@@ -130,12 +136,25 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_repairs(command: argparse.ArgumentParser) -> None:
+    repairs = command.add_argument_group("repairs for an unseen camera, from unlabelled pictures")
+    repairs.add_argument("--threshold", choices=THRESHOLDS, default="source")
+    repairs.add_argument("--adapt", choices=ADAPTATIONS, default="none")
+    repairs.add_argument("--unlabelled", type=Path, metavar="MANIFEST", help="pictures from there")
+
+
 def _add_samples(samples: argparse.ArgumentParser) -> None:
     actions = samples.add_subparsers(dest="action", required=True, metavar="ACTION")
     build = actions.add_parser("build", help="render a benchmark into a new folder")
     build.add_argument("--out", type=Path, required=True, metavar="DIR")
     build.add_argument("--seed", type=int, default=0)
-    build.add_argument("--subjects", type=int, default=40, help="in each domain (default: 40)")
+    build.add_argument(
+        "--inventory",
+        default="shipped",
+        metavar="shipped|SEED",
+        help="its devices (default: %(default)s)",
+    )
+    build.add_argument("--subjects", type=int, default=80, help="in each domain (default: 80)")
     build.add_argument("--size", type=int, default=128, metavar="PX")
     build.add_argument("--preset", choices=("physical", "vivid"), default="physical")
     verify = actions.add_parser("verify", help="check every file against its checksum")
@@ -144,12 +163,23 @@ def _add_samples(samples: argparse.ArgumentParser) -> None:
 
 def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--target", help="the domain to leave out and judge on")
-    train.add_argument("--protocol", metavar="NAME", help="of the licensed sets: OCI-M, MI-C, ...")
+    train.add_argument(
+        "--unseen",
+        metavar="camera|instrument|light=NAME",
+        help="leave this out instead of a domain",
+    )
+    train.add_argument("--sources", type=_names, metavar="A,B", help="default: all other domains")
+    train.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="of the licensed sets: OCI-M, MI-C, oulu-1, oulu-3.6, ...",
+    )
     train.add_argument("--pattern", choices=PATTERN_NAMES, default="mp")
     train.add_argument("--order", choices=ORDER_NAMES, help="default: alternating where learned")
     train.add_argument("--stages", type=int, choices=(1, 2), help="default: 2 where learned")
     train.add_argument("--fusion", choices=FUSION_NAMES, default="hfm")
     train.add_argument("--loss", choices=LOSS_NAMES, default="ce+mse")
+    train.add_argument("--augment", choices=AUGMENTATIONS, default="none", help="as cameras vary")
     train.add_argument("--inner-steps", type=int, metavar="K", help="default: the preset's")
     train.add_argument("--lbp-points", type=int, default=8)
     train.add_argument("--lbp-radius", type=float, default=1.0, metavar="PX")
@@ -177,9 +207,12 @@ def _add_train(train: argparse.ArgumentParser) -> None:
 
 def _add_ablate(ablate: argparse.ArgumentParser) -> None:
     ablate.add_argument("--out", type=Path, required=True, metavar="FILE.csv")
-    ablate.add_argument("--preset", choices=("core", "full"), default="core", help="which arms")
+    ablate.add_argument(
+        "--preset", choices=("main", "core", "full"), default="core", help="which arms"
+    )
     ablate.add_argument("--workers", type=int, metavar="N", help="default: one a processor")
-    ablate.add_argument("--seeds", type=int, default=5, metavar="N", help="of each arm, default: 5")
+    ablate.add_argument("--seeds", type=int, metavar="N", help="of each arm; default: as planned")
+    ablate.add_argument("--sources", type=_names, metavar="A,B", help="learn from these alone")
     ablate.add_argument("--arms", type=_names, metavar="A,B", help='such as "lbp,mp alternating 2"')
     ablate.add_argument("--targets", type=_names, metavar="A,B", help="default: every domain")
     ablate.add_argument("--training", choices=PRESETS, default="classroom", help="of every run")
@@ -230,7 +263,8 @@ def _samples(given: argparse.Namespace) -> int | None:
     from hfnmp_lite.data import samples
 
     if given.action == "build":
-        samples.build(given.out, given.seed, given.subjects, given.size, given.preset)
+        plan = given.seed, given.inventory, given.subjects, given.size, given.preset
+        samples.build(given.out, *plan)
         print(f"{given.out}: built")
         return None
     folder = given.dir or samples.root()
@@ -243,7 +277,7 @@ def _samples(given: argparse.Namespace) -> int | None:
 
 def _train(given: argparse.Namespace) -> None:
     from hfnmp_lite.config import make_config
-    from hfnmp_lite.data.protocols import domains_of, named
+    from hfnmp_lite.data.protocols import domains_of, named, unseen_factor
     from hfnmp_lite.experiments.run import begun, load_data
 
     names = ("accelerator", "devices", "nodes", "precision", "compile", "sync_batch_norm")
@@ -254,15 +288,28 @@ def _train(given: argparse.Namespace) -> None:
             config, given.out, manifest, True, Machine(**{**machine, **asked}), given.tensorboard
         )
         return
+    asked_for = {"--target": given.target, "--unseen": given.unseen, "--protocol": given.protocol}
+    named_twice = [option for option, value in asked_for.items() if value is not None]
+    if len(named_twice) > 1:
+        raise InputError(f"{' and '.join(named_twice)} both say what is left out; give one of them")
+    if not named_twice:
+        raise InputError("--target is missing; name the domain to leave out, for example webcam")
     if given.protocol is not None:
         sources, target = named(given.protocol)
-        if given.target not in (None, target):
-            raise InputError(f"protocol {given.protocol} has the target {target}; drop --target")
-        domains = (*sources, target)
-    elif given.target is None:
-        raise InputError("--target is missing; name the domain to leave out, for example webcam")
     else:
-        target, domains = given.target, domains_of(load_data(given.manifest))
+        target = given.target or given.unseen
+        sources = domains_of(load_data(given.manifest))
+        if given.unseen is not None and unseen_factor(target) is None:
+            raise InputError(
+                f"--unseen is '{target}'; expected {', '.join(f'{f}=NAME' for f in UNSEEN)}"
+            )
+    if given.sources is not None:
+        if unknown := [d for d in given.sources if d not in sources]:
+            raise InputError(
+                f"--sources names '{unknown[0]}'; expected some of {', '.join(sources)}"
+            )
+        sources = tuple(given.sources)
+    domains = (*(d for d in sources if d != target), target)
     config = make_config(
         given.preset,
         target,
@@ -274,6 +321,7 @@ def _train(given: argparse.Namespace) -> None:
         trunk_weights=given.trunk_weights,
         fusion=given.fusion,
         loss=given.loss,
+        augment=given.augment,
         lbp_points=given.lbp_points,
         lbp_radius=given.lbp_radius,
         lbp_method=given.lbp_method,
@@ -353,6 +401,7 @@ def _run_grid(given: argparse.Namespace) -> list[str]:
         given.arms,
         given.targets,
         recipes,
+        given.sources,
     )
     return ablate(configs, given.out, given.manifest, given.workers)
 
@@ -365,7 +414,10 @@ def _evaluate(given: argparse.Namespace) -> None:
         raise InputError("--show-faces goes with --report FILE.html; name the report")
     if given.report is not None and (given.manifest is not None or given.domain is not None):
         raise InputError("--report shows the run on its own data; leave --manifest, --domain out")
-    print(in_words(evaluate(given.run, given.manifest, given.domain)))
+    repair = given.threshold, given.adapt, given.unlabelled
+    if given.unlabelled is not None and repair[:2] == ("source", "none"):
+        raise InputError("--unlabelled goes with --threshold quantile or --adapt statistics")
+    print(in_words(evaluate(given.run, given.manifest, given.domain, *repair)))
     if given.report is not None:
         from hfnmp_lite.model.checkpoint import load_checkpoint
         from hfnmp_lite.teach.report import write_report
@@ -378,15 +430,25 @@ def _evaluate(given: argparse.Namespace) -> None:
 def _predict(given: argparse.Namespace) -> int:
     if bool(given.files) == (given.manifest is not None):
         raise InputError("what is to be scored? Give FILE_OR_FOLDER, or --manifest FILE")
-    from hfnmp_lite.experiments.predict import predict, predict_manifest, render
+    from hfnmp_lite.experiments.predict import Repair, predict, predict_manifest, render
 
     if given.show_faces and given.timeline is None:
         raise InputError("--show-faces goes with --timeline DIR; name the folder for the figures")
+    repair = None
+    if (given.threshold, given.adapt) != ("source", "none"):
+        if given.unlabelled is None:
+            raise InputError(
+                "--threshold quantile and --adapt statistics need pictures of the camera; give "
+                "--unlabelled MANIFEST"
+            )
+        repair = Repair(given.threshold, given.adapt, given.unlabelled)
+    elif given.unlabelled is not None:
+        raise InputError("--unlabelled goes with --threshold quantile or --adapt statistics")
     if given.manifest is not None:
-        verdicts = predict_manifest(given.checkpoint, given.manifest, given.show_faces)
+        verdicts = predict_manifest(given.checkpoint, given.manifest, given.show_faces, repair)
     else:
-        crop = not given.no_crop
-        verdicts = predict(given.checkpoint, given.files, crop, given.frames, given.show_faces)
+        how = not given.no_crop, given.frames, given.show_faces, repair
+        verdicts = predict(given.checkpoint, given.files, *how)
     print(render(verdicts, given.format))
     if given.timeline is not None:
         from hfnmp_lite.teach.timeline import write_timelines

@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hfnmp_lite.data.archive import read_bytes
+from hfnmp_lite.data.augment import as_cameras_vary
 from hfnmp_lite.data.images import MAX_PIXELS, MIN_SIDE
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError
@@ -111,6 +112,8 @@ class DomainBatches:
         Decides order, mirroring and moves.
     shift : int
         Largest move in pixels.
+    augment : str
+        "none", or "camera": then each image is varied by `augment.as_cameras_vary`, too.
     first, step : int
         Draw batches number `first`, `first + step`, ...: processes that share a run divide them.
     readers : Executor, optional
@@ -128,6 +131,7 @@ class DomainBatches:
         size: int,
         seed: int,
         shift: int = 0,
+        augment: str = "none",
         first: int = 0,
         step: int = 1,
         readers: Executor | None = None,
@@ -140,6 +144,7 @@ class DomainBatches:
             for live in (False, True)
         ]
         self._per_class, self._size, self._shift = per_class, size, shift
+        self._augment = augment == "camera"
         self._seed = [seed, int.from_bytes(hashlib.sha256(domain.encode()).digest()[:4])]
         self._first, self._step = first, step
         self._map = map if readers is None else readers.map
@@ -179,6 +184,8 @@ class DomainBatches:
         if self._shift:
             image = cv2.copyMakeBorder(image, *[self._shift] * 4, cv2.BORDER_REFLECT_101)
             image = image[top : top + self._size, left : left + self._size]
+        if self._augment:
+            image = as_cameras_vary(image, rng)
         return image[:, ::-1] if mirrored else image
 
     def _places(self, label: int, number: int) -> list[int]:

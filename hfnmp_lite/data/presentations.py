@@ -25,7 +25,9 @@ MANIFEST_COLUMNS = (
     "frame",
     "live",
     "attack_type",
+    "camera",
     "instrument",
+    "light",
     "ita",
     "parameters",
 )
@@ -35,7 +37,8 @@ REQUIRED_COLUMNS = ("path", "domain", "subject", "presentation", "live", "attack
 REAL_COLUMNS = (*MANIFEST_COLUMNS, "root", "partition", "failure")
 MAX_MANIFEST = 2**30  # bytes; a million frames take 200 MiB
 _SHARED = ("domain", "subject", "live", "attack_type")  # by all frames of a presentation
-_FIRST = (*_SHARED, "instrument", "partition", "failure")  # taken from its first row
+FACTORS = ("camera", "instrument", "light")  # what a presentation was made with and under
+_FIRST = (*_SHARED, *FACTORS, "partition", "failure")  # taken from its first row
 VIDEO_SUFFIXES = frozenset(
     (".avi", ".mov", ".mp4", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 )
@@ -55,8 +58,8 @@ class Presentation:
         True for a live face, False for an attack.
     attack_type : str or None
         "print", "replay", ...; None for a live face.
-    instrument : str or None
-        What the attack was made with, where known.
+    camera, instrument, light : str or None
+        What it was seen through; what an attack was made with; the room or session. Where known.
     frames : tuple of Path
         Image files, absolute; one in a zip as `archive.zip/12.png`. Empty where none could be had.
     partition : str or None
@@ -74,6 +77,8 @@ class Presentation:
     frames: tuple[Path, ...]
     partition: str | None = None
     failure: str | None = None
+    camera: str | None = None
+    light: str | None = None
 
 
 @uncollected(kept=True)
@@ -212,6 +217,8 @@ def _presentation(key: str, first: Mapping[str, str], frames: Sequence[Path]) ->
         live=first["live"] == "1",
         attack_type=first["attack_type"] or None,
         instrument=first["instrument"] or None,
+        camera=first["camera"] or None,
+        light=first["light"] or None,
         frames=tuple(frames),
         partition=first["partition"] or None,
         failure=first["failure"] or None,

@@ -18,7 +18,7 @@ from hfnmp_lite.data.lists import describe as describe_lists
 from hfnmp_lite.data.presentations import Presentation, missing_frames, read_manifest
 from hfnmp_lite.data.protocols import Protocol, leave_one_out, name_of
 from hfnmp_lite.data.samples import root
-from hfnmp_lite.evaluate import metrics
+from hfnmp_lite.experiments.recipe import judge
 from hfnmp_lite.files import InputError, LostProcess, exclusive, lock_of, write_whole
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 
@@ -97,6 +97,7 @@ def _learn_and_judge(
     # torch takes seconds to import: only once everything that can be refused has been.
     import torch
 
+    from hfnmp_lite.evaluate.adapt import repaired
     from hfnmp_lite.evaluate.scoring import write_scores
     from hfnmp_lite.learn.compute import Compute
     from hfnmp_lite.learn.fit import SELECTION, THRESHOLD_RULE, fit
@@ -134,6 +135,7 @@ def _learn_and_judge(
         "fusion": config.fusion,
         "loss": config.loss,
         "inner_steps": config.inner_steps,
+        "augment": config.augment,
         "preset": config.preset,
         "seed": config.seed,
         "data": SHIPPED if manifest is None else str(manifest),
@@ -149,6 +151,7 @@ def _learn_and_judge(
         "auc_sources": detector.validation["auc"],
         "hter_sources": detector.validation["hter"],
         **judge(scored, detector.threshold),
+        **repaired(detector, protocol.target, scored, config.size),
         "seconds": round(time.perf_counter() - started, 1),
         "peak_memory_mb": peak_memory_mb(),
         "threads": torch.get_num_threads(),  # sums in another order round otherwise
@@ -202,44 +205,23 @@ def _board(folder: Path, wanted: bool) -> Iterator[Watch | None]:
         yield watch
 
 
-def judge(scored: Sequence[Scored], threshold: float | None) -> dict[str, object]:
-    """Turn scores and the source threshold into the figures of metrics.json.
-
-    Figures that looked at the target's own scores for their threshold carry `oracle`. Without a
-    threshold the figures that need one are None.
-    """
-    from hfnmp_lite.evaluate.scoring import as_arrays
-
-    result = metrics.evaluate(**as_arrays(scored), threshold=threshold)
-    return {
-        "threshold": threshold,
-        "hter": result.hter,
-        "hter_ci": result.intervals.get("hter"),
-        "far": result.far,
-        "frr": result.frr,
-        "apcer": result.apcer,
-        "bpcer": result.bpcer,
-        "bpcer_ci": result.intervals.get("bpcer"),
-        "acer": result.acer,
-        "auc": result.auc,
-        "auc_ci": result.intervals["auc"],
-        "eer_oracle": result.eer,
-        "hter_oracle": result.hter_oracle,
-        "bpcer20_oracle": result.bpcer20_oracle,
-        "live_accepted_at_apcer1_oracle": result.live_accepted_at_apcer1_oracle,
-        "n_presentations": result.n - result.n_failed,
-        "n_listed": result.n,
-    }
-
-
 def evaluate(
-    folder: Path, manifest: str | Path | None = None, domain: str | None = None
+    folder: Path,
+    manifest: str | Path | None = None,
+    domain: str | None = None,
+    threshold: str = "source",
+    adapt: str = "none",
+    unlabelled: str | Path | None = None,
 ) -> dict[str, object]:
     """Score the target of a finished run once more, on its own data or on another manifest.
 
     A checkpoint alone, the authors' too, is judged on a manifest; where it holds no threshold,
     figures that need one are None. `domain` is judged instead of the run's target, for example
     one's own recordings; it must not be one that the run learned from.
+
+    Where a repair is asked for (`evaluate.adapt`), its figure stands beside the others under a name
+    of its own. It is learned from the pictures of `unlabelled`, or else from half of the target's
+    subjects and judged on the other half, and the other way round.
 
     Raises
     ------
@@ -261,14 +243,31 @@ def evaluate(
     wanted = choose_domain(domain, config, {p.domain for p in data}, folder)
     if wanted in config.sources:
         raise InputError(f"{folder}: learned from '{wanted}', so it cannot be judged there")
-    target = [p for p in data if p.domain == wanted]
+    if wanted == config.target:
+        target = protocol_of(config, data).target
+    else:
+        target = [p for p in data if p.domain == wanted]
     scored = score_presentations(detector, target, config.size, progress=True)
-    return {
+    result = {
         "target": wanted,
         "protocol": name_of(config.sources, wanted),
         "lists": describe_lists(target),
         **judge(scored, detector.threshold),
     }
+    name = {
+        ("quantile", "none"): "hter_quantile",
+        ("source", "statistics"): "hter_adapted",
+        ("quantile", "statistics"): "hter_adapted_quantile",
+    }.get((threshold, adapt))
+    if name is None:
+        return result
+    from hfnmp_lite.evaluate import adapt as repairs
+
+    if unlabelled is None:
+        return result | {name: repairs.repaired(detector, target, scored, config.size)[name]}
+    changed = repairs.repair(detector, load_data(unlabelled), threshold, adapt, config.size)
+    scored = score_presentations(changed, target, config.size, progress=True)
+    return result | {name: judge(scored, changed.threshold)["hter"]}
 
 
 def settings_of(path: Path, detector: Detector) -> RunConfig:
