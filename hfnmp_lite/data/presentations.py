@@ -16,7 +16,7 @@ import numpy as np
 
 from hfnmp_lite.data.archive import is_there
 from hfnmp_lite.data.formats import VIDEO_SUFFIXES
-from hfnmp_lite.files import InputError, open_regular, write_whole
+from hfnmp_lite.files import InputError, opened_table, write_whole
 from hfnmp_lite.memory import uncollected
 
 MANIFEST_COLUMNS = (
@@ -151,37 +151,14 @@ def _checked_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     try:
-        file = open_regular(path)
+        with opened_table(path, REQUIRED_COLUMNS, MAX_MANIFEST) as reader:
+            for row in reader:
+                yield reader.line_num, row
     except FileNotFoundError:
         raise InputError(f"{path}: no such manifest; give the path of a manifest.csv") from None
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{path}: cannot be read as a CSV manifest ({reason})") from None
-    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        if os.fstat(file.fileno()).st_size > MAX_MANIFEST:
-            raise InputError(
-                f"{path}: has more than {MAX_MANIFEST >> 20} MiB; expected a shorter text"
-            )
-        reader = csv.DictReader(text, strict=True)
-        try:
-            header = reader.fieldnames or []
-            missing = [c for c in REQUIRED_COLUMNS if c not in header]
-            if missing:
-                raise InputError(
-                    f"{path}: has no column {', '.join(missing)}; the header must hold at least "
-                    f"{','.join(REQUIRED_COLUMNS)}"
-                )
-            for row in reader:
-                yield reader.line_num, row
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{path}: is no UTF-8 text (byte {error.object[error.start]:#04x}); "
-                "save it as UTF-8"
-            ) from None
-        except csv.Error as error:
-            raise InputError(
-                f"{path}, line {reader.line_num}: is not a valid CSV table ({error})"
-            ) from None
 
 
 def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:
