@@ -412,14 +412,16 @@ def test_every_format_that_is_read_is_taken_and_the_rest_is_counted_and_named(tm
     found, remarks = own.find(tmp_path)
     assert {r.path.rpartition(".")[2] for r in found} == set(read)
     said = "\n".join(remarks)
-    assert "5 files .heic (HEIC) are not read and left out: attack/print/ann/0.HEIC" in said
+    assert "not read and left out: 5 .heic (HEIC): attack/print/ann/0.HEIC" in said
     assert "and 2 more" in said
-    assert "1 files .pfm (PFM)" in said
-    assert "1 files .xyz are not read and left out: attack/print/ann/note.xyz" in said
-    assert "1 files without a suffix are not read and left out: live/ann/plain" in said
+    assert "left out: 1 .pfm (PFM): " in said
+    assert "left out: 1 .xyz: attack/print/ann/note.xyz" in said
+    assert "left out: 1 without suffix: live/ann/plain" in said
     assert "a.txt" not in said
     lay(tmp_path / "other", "live/ann/1.heic")
-    with pytest.raises(InputError, match=r"1 files \.heic \(HEIC\)"):  # also where nothing is left
+    with pytest.raises(
+        InputError, match=r"left out: 1 \.heic \(HEIC\)"
+    ):  # also where nothing is left
         own.find(tmp_path / "other")
 
 

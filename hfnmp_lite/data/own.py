@@ -137,11 +137,11 @@ def _read(parts: list[str]) -> tuple[str | None, str | None] | None:
 def _left_out(suffix: str, paths: list[str]) -> str:
     """Count and name the files of a suffix that are not read."""
     known = formats.refused_suffix(suffix)
-    which = f"{suffix} ({known})" if known else suffix or "without a suffix"
+    which = f"{suffix} ({known})" if known else suffix or "without suffix"
     named = ", ".join(printable(path) for path in paths[:3])
     more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
     cure = "; export them as JPEG, PNG or MP4" if known else ""
-    return f"{len(paths)} files {which} are not read and left out: {named}{more}{cure}"
+    return f"not read and left out: {len(paths)} {which}: {named}{more}{cure}"
 
 
 def _one_sided(recordings: list[Recording]) -> list[str]:
