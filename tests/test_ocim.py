@@ -419,9 +419,7 @@ def test_every_format_that_is_read_is_taken_and_the_rest_is_counted_and_named(tm
     assert "left out: 1 without suffix: live/ann/plain" in said
     assert "a.txt" not in said
     lay(tmp_path / "other", "live/ann/1.heic")
-    with pytest.raises(
-        InputError, match=r"left out: 1 \.heic \(HEIC\)"
-    ):  # all there is
+    with pytest.raises(InputError, match=r"left out: 1 \.heic \(HEIC\)"):  # all there is
         own.find(tmp_path / "other")
 
 

@@ -63,7 +63,9 @@ def find(root: str | Path, domain: str | None = None) -> Found:
         suffix = Path(path).suffix.lower()
         taken = suffix in formats.VIDEO_SUFFIXES or suffix in formats.picture_suffixes()
         parts = path.split("/")
-        home = _as_domain(parts.pop(0)) if several and len(parts) > 1 else name
+        home = name
+        if several and len(parts) > 1:
+            home = _as_domain(names.one("domain", parts.pop(0)))
         found = _read(parts)
         if found is None:
             if taken or formats.refused_suffix(suffix):
@@ -73,7 +75,6 @@ def find(root: str | Path, domain: str | None = None) -> Found:
             left_out.setdefault(suffix, []).append(path)
             continue
         kind, subject = found
-        home = names.one("domain", home)
         alone += subject is None
         subject = names.one(f"subject of '{home}'", subject or "/".join(parts))
         recordings.append(Recording(path, home, f"{home}-{subject}", kind is None, kind))
