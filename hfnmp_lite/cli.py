@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import re
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: done, but some of what was given failed. 2: what was given cannot be used.
     130: interrupted.
     """
+    if arguments is None:
+        _in_utf8()
     given = build_parser().parse_args(arguments)
     # OpenCV's words on damaged files would stand beside ours; it looks here when it is imported.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
@@ -54,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _complain(f"{where}{error.strerror or error}; nothing was half-written")
+        elsewhere = _may_not_write(error) and hasattr(given, "out")
+        cure = ", and --out names another place" if elsewhere else ""
+        _complain(f"{where}{error.strerror or error}; nothing was half-written{cure}")
     except KeyboardInterrupt as interruption:
         hints = {
             "train": f"; {interruption}" if str(interruption) else "",
@@ -65,6 +70,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"\nhfnmp: interrupted{hints.get(given.command, '')}", file=sys.stderr)
         return 130
     return 2
+
+
+def _in_utf8() -> None:
+    """Begin anew in Python's UTF-8 mode where names of files are taken for something else.
+
+    So it is with LC_ALL=C where Python's own remedy is switched off, and in old locales.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and "utf8" not in sys._xoptions:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+def _may_not_write(error: OSError) -> bool:
+    if error.errno in (errno.EACCES, errno.EPERM) and error.filename:
+        return not os.access(os.path.dirname(os.path.abspath(error.filename)), os.W_OK)
+    return error.errno == errno.EROFS
 
 
 def _complain(text: str) -> None:

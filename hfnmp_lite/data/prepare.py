@@ -6,7 +6,9 @@ listed with the reason: a failure to acquire, which evaluation counts as an erro
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 import json
 import os
 from collections import Counter
@@ -17,13 +19,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hfnmp_lite.data import workers
+from hfnmp_lite.data import annotation, capture, extract, formats, images, videos, workers
 from hfnmp_lite.data.extract import Settings, make
 from hfnmp_lite.data.presentations import REAL_COLUMNS, write_manifest
-from hfnmp_lite.data.recordings import JOURNAL, Recording, read_index
-from hfnmp_lite.files import InputError, exclusive, read_text, write_whole
+from hfnmp_lite.data.recordings import JOURNAL, NO_FACE, Recording, read_index
+from hfnmp_lite.files import InputError, exclusive, open_regular, read_text, write_whole
+from hfnmp_lite.provenance import versions
 
 MAX_JOURNAL = 2**30  # bytes
+LIBRARIES = ("numpy", "opencv-python", "scikit-image", "pillow")  # a part in every frame
 
 
 @dataclass
@@ -59,7 +63,10 @@ def prepare(
     """Make frames of all recordings of some indexes, and one manifest of all of them.
 
     An interrupted preparation goes on where it was when called again; further indexes can be given
-    then. The frames do not depend on the number of processes.
+    then. The result is that of a fresh preparation: frames are kept where nothing that decides
+    them has changed since (video, annotation, what the index says, the code and its libraries),
+    and failures are kept only where no face was found. The frames do not depend on the number of
+    processes.
 
     Parameters
     ----------
@@ -78,7 +85,7 @@ def prepare(
     ------
     InputError
         An index cannot be used, two of them list the same presentation, or `out` holds something
-        else or frames made with other settings.
+        else, frames made with other settings, or a frame that was changed since.
     """
     settings, out = settings or Settings(), Path(out)
     found: dict[str, tuple[Path, Recording]] = {}
@@ -106,6 +113,7 @@ def prepare(
                 disable=not progress,
             )
             for key, entry in bar:
+                _remove_others(out, found[key][1], done.get(key), entry)
                 done[key] = entry
                 journal.write(json.dumps({"key": key, **entry}) + "\n")
                 journal.flush()
@@ -122,22 +130,68 @@ def _folder(recording: Recording) -> str:
 
 def _make_and_write(out: Path, root: Path, recording: Recording, settings: Settings) -> dict:
     """Run in a worker: write the frames and return the journal's entry."""
+    source = _source(root, recording, None)  # first: what changes meanwhile is seen next time
     prepared = make(root, recording, settings)
     rows = []
     for number, content in prepared.frames.items():
         name = f"{_folder(recording)}/{number}.png"
         write_whole(out / name, content)
         rows.append([number, prepared.cropped[number], hashlib.sha256(content).hexdigest()])
-    source = _identity(root / recording.path)
     return {"source": source, "rows": rows, "failure": prepared.failure}
 
 
-def _identity(path: Path) -> list[int] | None:
+@functools.cache
+def _maker() -> str:
+    """Name what makes frames of recordings: this package's code and the libraries' versions."""
+    code = (annotation, capture, extract, formats, images, videos)
+    parts = [inspect.getsource(module) for module in code]
+    parts += [f"{p} {v}" for p, v in versions().items() if p in LIBRARIES]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _source(root: Path, recording: Recording, known: Mapping[str, object] | None) -> dict:
+    """Name all that decides the frames of a recording, but for the settings.
+
+    A file of the size and times that are known is not read again.
+    """
+    named: dict[str, object] = {
+        "maker": _maker(),
+        "rotation": recording.rotation,
+        "annotation_kind": recording.annotation_kind,
+    }
+    for what, path in (("video", recording.path), ("annotation", recording.annotation)):
+        before = (known or {}).get(what)
+        named[what] = _identity(root / path, before) if path else None
+    return named
+
+
+def _identity(path: Path, known: object) -> list | None:
+    """Return size, times and digest of a file; None where it cannot be read."""
     try:
         status = os.stat(path)
-        return [status.st_size, status.st_mtime_ns]
-    except OSError:
+        times = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        if isinstance(known, list) and known[:-1] == times:
+            return known
+        with open_regular(path) as file:
+            return [*times, hashlib.file_digest(file, "sha256").hexdigest()]
+    except (OSError, ValueError):
         return None
+
+
+def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two sources are equal but for the times of their files."""
+
+    def digests(source: Mapping[str, object]) -> dict[str, object]:
+        return {k: v[-1] if isinstance(v, list) else v for k, v in source.items()}
+
+    return digests(one) == digests(other)
+
+
+def _remove_others(out: Path, recording: Recording, before: dict | None, entry: dict) -> None:
+    """Remove the frames of an earlier preparation that are not among those made now."""
+    now = {number for number, *_ in entry["rows"]}
+    for number in {number for number, *_ in (before or {"rows": []})["rows"]} - now:
+        (out / _folder(recording) / f"{number}.png").unlink(missing_ok=True)
 
 
 def _work(key: str, *arguments: object) -> tuple[str, dict]:
@@ -210,13 +264,21 @@ def _is_entry(entry: dict) -> bool:
 
 
 def _is_done(out: Path, listed: tuple[Path, Recording], entry: dict | None) -> bool:
-    if entry is None:
+    """Whether what was made of a recording is what would be made of it now."""
+    if entry is None or not isinstance(entry["source"], dict):
         return False
     root, recording = listed
-    if entry["source"] != _identity(root / recording.path):
-        return False
-    folder = out / _folder(recording)
-    return all((folder / f"{number}.png").is_file() for number, *_ in entry["rows"])
+    for number, _, digest in entry["rows"]:
+        frame = out / _folder(recording) / f"{number}.png"
+        if not frame.is_file():
+            return False
+        if hashlib.sha256(frame.read_bytes()).hexdigest() != digest:
+            raise InputError(
+                f"{frame}: was changed since it was prepared; move or delete it, it is made again"
+            )
+    if entry["failure"] is not None and not entry["failure"].startswith(NO_FACE):
+        return False  # whatever was wrong may be mended
+    return _same(entry["source"], _source(root, recording, entry["source"]))
 
 
 def _finish(

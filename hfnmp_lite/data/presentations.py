@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
 from hfnmp_lite.data.archive import is_there
-from hfnmp_lite.files import InputError, open_regular, write_whole
+from hfnmp_lite.data.formats import VIDEO_SUFFIXES
+from hfnmp_lite.files import InputError, opened_table, write_whole
 from hfnmp_lite.memory import uncollected
 
 MANIFEST_COLUMNS = (
@@ -38,10 +41,8 @@ REAL_COLUMNS = (*MANIFEST_COLUMNS, "root", "partition", "failure")
 MAX_MANIFEST = 2**30  # bytes; a million frames take 200 MiB
 _SHARED = ("domain", "subject", "live", "attack_type")  # by all frames of a presentation
 FACTORS = ("camera", "instrument", "light")  # what a presentation was made with and under
+_NAMES = ("domain", "subject", "attack_type")  # two spellings of one are refused
 _FIRST = (*_SHARED, *FACTORS, "partition", "failure")  # taken from its first row
-VIDEO_SUFFIXES = frozenset(
-    (".avi", ".mov", ".mp4", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
-)
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,10 @@ def read_rows(path: str | Path) -> list[tuple[int, Mapping[str, str]]]:
 
 def _checked_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     seen: dict[tuple[str, str], int] = {}
+    names: dict[tuple[str, str], tuple[str, int]] = {}
     for line, row in _rows(path):
         _check_row(path, line, row)
+        _check_spellings(path, line, row, names)
         place = (row.get("root", ""), row["path"])
         if place in seen:
             raise InputError(
@@ -153,37 +156,14 @@ def _checked_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     try:
-        file = open_regular(path)
+        with opened_table(path, REQUIRED_COLUMNS, MAX_MANIFEST) as reader:
+            for row in reader:
+                yield reader.line_num, row
     except FileNotFoundError:
         raise InputError(f"{path}: no such manifest; give the path of a manifest.csv") from None
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{path}: cannot be read as a CSV manifest ({reason})") from None
-    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        if os.fstat(file.fileno()).st_size > MAX_MANIFEST:
-            raise InputError(
-                f"{path}: has more than {MAX_MANIFEST >> 20} MiB; expected a shorter text"
-            )
-        reader = csv.DictReader(text, strict=True)
-        try:
-            header = reader.fieldnames or []
-            missing = [c for c in REQUIRED_COLUMNS if c not in header]
-            if missing:
-                raise InputError(
-                    f"{path}: has no column {', '.join(missing)}; the header must hold at least "
-                    f"{','.join(REQUIRED_COLUMNS)}"
-                )
-            for row in reader:
-                yield reader.line_num, row
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{path}: is no UTF-8 text (byte {error.object[error.start]:#04x}); "
-                "save it as UTF-8"
-            ) from None
-        except csv.Error as error:
-            raise InputError(
-                f"{path}, line {reader.line_num}: is not a valid CSV table ({error})"
-            ) from None
 
 
 def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:
@@ -207,6 +187,20 @@ def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:
     root = row.get("root", "")
     if root and (not Path(root).is_absolute() or ".." in Path(root).parts or "\0" in root):
         raise InputError(f"{where}: root '{root}' is no absolute path; give the data's folder")
+
+
+def _check_spellings(
+    path: Path, line: int, row: Mapping[str, str], names: dict[tuple[str, str], tuple[str, int]]
+) -> None:
+    """Refuse two spellings of what looks like one name: one person must not be two subjects."""
+    for column in _NAMES:
+        name = row[column]
+        first, at = names.setdefault((column, spelling(name)), (name, line))
+        if first != name:
+            raise InputError(
+                f"{path}, line {line}: {column} '{shown(name)}' is spelled '{shown(first)}' on "
+                f"line {at}; spell one name alike, and give two different ones two names"
+            )
 
 
 def _presentation(key: str, first: Mapping[str, str], frames: Sequence[Path]) -> Presentation:
@@ -236,6 +230,17 @@ def write_manifest(
     writer.writeheader()
     writer.writerows(rows)
     write_whole(path, text.getvalue())
+
+
+@functools.lru_cache(maxsize=4096)
+def spelling(name: str) -> str:
+    """Return what all spellings of a name share: one case, one composition of its characters."""
+    return normalize("NFC", normalize("NFD", " ".join(name.split())).casefold())
+
+
+def shown(name: str) -> str:
+    """Show a name so that two spellings that look alike are told apart."""
+    return name if name == normalize("NFC", name) and name.isprintable() else ascii(name)[1:-1]
 
 
 def is_simulated(path: str | Path) -> bool:

@@ -29,7 +29,7 @@ from hfnmp_lite.data.samples import root
 from hfnmp_lite.data.workers import default_count, pool
 from hfnmp_lite.experiments.recipe import judge, learn, tallies
 from hfnmp_lite.experiments.run import SHIPPED, load_data, protocol_of
-from hfnmp_lite.files import InputError, exclusive, write_whole
+from hfnmp_lite.files import InputError, check_commas, exclusive, opened_table, write_whole
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 
 SIMULATED = "simulated"  # what `data_identity` says of the simulator's data beside the shipped
@@ -59,6 +59,7 @@ ABOUT = (
     ),
 )
 COLUMNS = (*KEY, *JUDGED, *CHOSEN, *ABOUT)
+MAX_TABLE = 2**28  # bytes
 
 Key = Callable[[Mapping[str, object]], tuple[str, ...]]
 Arm = dict[str, object]  # what an arm changes in a run's config; "pattern" at least
@@ -408,10 +409,10 @@ def read_rows(path: Path, key: Key = key_of) -> list[dict[str, str]]:
         It is missing, damaged, of another version, or holds a run twice.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
+        with opened_table(path, (), MAX_TABLE) as reader:
             header = tuple(reader.fieldnames or ())
             if header != COLUMNS:
+                check_commas(path, ",".join(header))
                 missing = [c for c in COLUMNS if c not in header] or "none, but in another order"
                 raise InputError(
                     f"{path}: is not a results table of this version of hfnmp ablate (columns "
@@ -420,7 +421,7 @@ def read_rows(path: Path, key: Key = key_of) -> list[dict[str, str]]:
             rows = list(reader)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; hfnmp ablate --out writes it") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
         raise InputError(
             f"{path}: cannot be read as a results table ({error}); restore it, or give another file"
         ) from None

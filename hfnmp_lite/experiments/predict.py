@@ -14,8 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from hfnmp_lite.data.capture import crop_face, read_image, whole_image
+from hfnmp_lite.data.formats import VIDEO_SUFFIXES
 from hfnmp_lite.data.loaders import load_frame, to_batch
-from hfnmp_lite.data.presentations import VIDEO_SUFFIXES, read_manifest
+from hfnmp_lite.data.presentations import read_manifest
 from hfnmp_lite.data.videos import choose, decode
 from hfnmp_lite.evaluate.adapt import repair as repair_detector
 from hfnmp_lite.evaluate.scoring import score_images
@@ -29,7 +30,10 @@ BATCH = 32  # frames of a video in one pass
 
 
 class FrameScore(NamedTuple):
-    """One frame of a video: its number, seconds from the start (None where unknown), its score."""
+    """One frame of a video: its number, its score, and seconds from the start by its time stamp.
+
+    Seconds are None where the file states none.
+    """
 
     frame: int
     seconds: float | None
@@ -224,7 +228,7 @@ def _score_video(
     crops = [image for image, _ in cut.values()]
     scores = _scores(detector, crops)
     scored = tuple(
-        FrameScore(number, number / decoded.rate if decoded.rate else None, score, face)
+        FrameScore(number, decoded.seconds.get(number), score, face)
         for (number, (_, face)), score in zip(cut.items(), scores, strict=True)
     )
     return scored, tuple(crops)

@@ -19,7 +19,14 @@ from hfnmp_lite.data.presentations import Presentation, missing_frames, read_man
 from hfnmp_lite.data.protocols import Protocol, leave_one_out, name_of
 from hfnmp_lite.data.samples import root
 from hfnmp_lite.experiments.recipe import judge
-from hfnmp_lite.files import InputError, LostProcess, exclusive, lock_of, write_whole
+from hfnmp_lite.files import (
+    InputError,
+    LostProcess,
+    exclusive,
+    lock_of,
+    open_regular,
+    write_whole,
+)
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 
 if TYPE_CHECKING:
@@ -231,14 +238,15 @@ def evaluate(
     folder = Path(folder)
     if folder.is_file() and manifest is None:
         raise InputError(f"{folder}: is a checkpoint; give --manifest to judge it on")
-    stored = {"data": SHIPPED} if folder.is_file() else read_metrics(folder)
+    if manifest is None:
+        manifest = stored_manifest(folder)
+    elif not folder.is_file():
+        read_metrics(folder)
     from hfnmp_lite.evaluate.scoring import score_presentations
     from hfnmp_lite.model.checkpoint import load_checkpoint
 
     detector = load_checkpoint(folder)
     config = settings_of(folder, detector)
-    if manifest is None and stored["data"] != SHIPPED:
-        manifest = stored["data"]
     data = load_data(manifest)
     wanted = choose_domain(domain, config, {p.domain for p in data}, folder)
     if wanted in config.sources:
@@ -306,9 +314,43 @@ def choose_domain(asked: str | None, config: RunConfig, known: Iterable[str], ru
 
 
 def stored_data(folder: Path) -> list[Presentation]:
-    """Read the data that a finished run was made on."""
-    data = str(read_metrics(folder)["data"])
-    return load_data(None if data == SHIPPED else data)
+    """Read the data that a finished run was made on; errors as `stored_manifest`."""
+    return load_data(stored_manifest(folder))
+
+
+def stored_manifest(folder: Path) -> str | None:
+    """Return the manifest that a finished run was made on, None for the shipped samples'.
+
+    Raises
+    ------
+    InputError
+        There is no finished run; its manifest is not found from here, or is not the same any more.
+    """
+    read_metrics(folder)
+    path = Path(folder) / "config.json"
+    try:
+        known = dict(_read_json(path)["data"])
+        named, manifest = known["manifest"], _manifest_of(known["manifest"])
+        now = _identity(manifest)
+        if now["sha256"] != known["sha256"]:
+            raise InputError(
+                f"{named}: is not what {folder} was made on (its sha256 differs); restore it, go "
+                "to the folder where the run was made, or give --manifest to judge on other data"
+            )
+    except FileNotFoundError:
+        raise InputError(
+            f"{named}: not found from this folder, and {folder} was made on it; go to the folder "
+            "where the run was made, or give --manifest"
+        ) from None
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is damaged (no 'data'); expected what a run wrote") from None
+    return manifest
+
+
+def _manifest_of(named: object) -> str | None:
+    return None if named == SHIPPED else str(named)
 
 
 def read_metrics(folder: Path) -> dict[str, object]:
@@ -345,7 +387,7 @@ def begun(folder: Path) -> tuple[RunConfig, str | None, dict[str, object]]:
     try:
         manifest = asked["data"]["manifest"]
         config = RunConfig.from_dict(asked["config"])
-        return config, None if manifest == SHIPPED else manifest, dict(asked["machine"])
+        return config, _manifest_of(manifest), dict(asked["machine"])
     except (KeyError, TypeError):
         raise InputError(
             f"{folder / 'config.json'}: is damaged; expected what a run wrote at its start"
@@ -424,10 +466,9 @@ def _claim(
 def _identity(manifest: str | Path | None) -> dict[str, str]:
     """Name the data and fix their content: the manifest holds the frames' checksums."""
     path = root() / "manifest.csv" if manifest is None else Path(manifest)
-    return {
-        "manifest": SHIPPED if manifest is None else str(manifest),
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
+    with open_regular(path) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"manifest": SHIPPED if manifest is None else str(manifest), "sha256": digest}
 
 
 def _differences(begun: Mapping[str, object], asked: Mapping[str, object]) -> str:

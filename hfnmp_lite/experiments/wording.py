@@ -27,7 +27,7 @@ def in_words(summary: Mapping[str, object]) -> str:
     if summary["threshold"] is None:
         said = "  (the checkpoint holds no threshold chosen on sources: no error rate at one)"
         return "\n".join([*lines, said, *ranking])
-    interval = "(one subject: no interval)"
+    interval = "(no interval: too few subjects behind live faces or attacks)"
     if summary["hter_ci"] is not None:
         low, high = summary["hter_ci"]
         interval = f"[{100 * low:.1f}, {100 * high:.1f}] (95 %, by subject)"
