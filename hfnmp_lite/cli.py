@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from pathlib import Path
 from hfnmp_lite import __version__
 from hfnmp_lite.config import (
     ACCELERATORS,
+    ADAPTATIONS,
+    AUGMENTATIONS,
     FUSION_NAMES,
     LBP_METHODS,
     LOSS_NAMES,
@@ -21,6 +24,8 @@ from hfnmp_lite.config import (
     PATTERN_NAMES,
     PRECISIONS,
     PRESETS,
+    THRESHOLDS,
+    UNSEEN,
     Machine,
     RunConfig,
     is_first,
@@ -32,7 +37,7 @@ from hfnmp_lite.owned import check_free, write_owned
 
 # Options of train that decide what is learned: fields of RunConfig.
 LEARNING = (
-    *("pattern", "order", "stages", "fusion", "loss", "inner_steps"),
+    *("pattern", "order", "stages", "fusion", "loss", "augment", "inner_steps"),
     *("lbp_points", "lbp_radius", "lbp_method", "seed", "preset", "trunk_weights"),
 )
 
@@ -43,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: done, but some of what was given failed. 2: what was given cannot be used.
     130: interrupted.
     """
+    if arguments is None:
+        _in_utf8()
     given = build_parser().parse_args(arguments)
     # OpenCV's words on damaged files would stand beside ours; it looks here when it is imported.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
@@ -56,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _complain(f"{where}{error.strerror or error}; nothing was half-written")
+        elsewhere = _may_not_write(error) and hasattr(given, "out")
+        cure = ", and --out names another place" if elsewhere else ""
+        _complain(f"{where}{error.strerror or error}; nothing was half-written{cure}")
     except KeyboardInterrupt as interruption:
         hints = {
             "train": f"; {interruption}" if str(interruption) else "",
@@ -67,6 +76,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"\nhfnmp: interrupted{hints.get(given.command, '')}", file=sys.stderr)
         return 130
     return 2
+
+
+def _in_utf8() -> None:
+    """Begin anew in Python's UTF-8 mode where names of files are taken for something else.
+
+    So it is with LC_ALL=C where Python's own remedy is switched off, and in old locales.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and "utf8" not in sys._xoptions:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+def _may_not_write(error: OSError) -> bool:
+    if error.errno in (errno.EACCES, errno.EPERM) and error.filename:
+        return not os.access(os.path.dirname(os.path.abspath(error.filename)), os.W_OK)
+    return error.errno == errno.EROFS
 
 
 def _complain(text: str) -> None:
@@ -136,6 +160,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("run", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
     evaluate.add_argument("--manifest", type=Path, metavar="FILE")
     evaluate.add_argument("--domain", help="judge on this one instead of the run's target")
+    _add_repairs(evaluate)
     evaluate.add_argument("--report", type=Path, metavar="FILE.html", help="of the run, as a page")
     evaluate.add_argument("--show-faces", action="store_true", help="of real people, in the report")
 
@@ -143,6 +168,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("checkpoint", type=Path, metavar="RUN_DIR_OR_CHECKPOINT")
     predict.add_argument("files", type=Path, nargs="*", metavar="FILE_OR_FOLDER")
     predict.add_argument("--manifest", type=Path, metavar="FILE", help="score its presentations")
+    _add_repairs(predict)
     predict.add_argument("--format", choices=("table", "csv", "json"), default="table")
     predict.add_argument("--no-crop", action="store_true", help="score whole images")
     predict.add_argument("--frames", type=int, metavar="N", help="of a video, default: 10")
@@ -160,12 +186,25 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_repairs(command: argparse.ArgumentParser) -> None:
+    repairs = command.add_argument_group("repairs for an unseen camera, from unlabelled pictures")
+    repairs.add_argument("--threshold", choices=THRESHOLDS, default="source")
+    repairs.add_argument("--adapt", choices=ADAPTATIONS, default="none")
+    repairs.add_argument("--unlabelled", type=Path, metavar="MANIFEST", help="pictures from there")
+
+
 def _add_samples(samples: argparse.ArgumentParser) -> None:
     actions = samples.add_subparsers(dest="action", required=True, metavar="ACTION")
     build = actions.add_parser("build", help="render a benchmark into a new folder")
     build.add_argument("--out", type=Path, required=True, metavar="DIR")
     build.add_argument("--seed", type=int, default=0)
-    build.add_argument("--subjects", type=int, default=40, help="in each domain (default: 40)")
+    build.add_argument(
+        "--inventory",
+        default="shipped",
+        metavar="shipped|SEED",
+        help="its devices (default: %(default)s)",
+    )
+    build.add_argument("--subjects", type=int, default=80, help="in each domain (default: 80)")
     build.add_argument("--size", type=int, default=128, metavar="PX")
     build.add_argument("--preset", choices=("physical", "vivid"), default="physical")
     verify = actions.add_parser("verify", help="check every file against its checksum")
@@ -174,12 +213,23 @@ def _add_samples(samples: argparse.ArgumentParser) -> None:
 
 def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--target", help="the domain to leave out and judge on")
-    train.add_argument("--protocol", metavar="NAME", help="of the licensed sets: OCI-M, MI-C, ...")
+    train.add_argument(
+        "--unseen",
+        metavar="camera|instrument|light=NAME",
+        help="leave this out instead of a domain",
+    )
+    train.add_argument("--sources", type=_names, metavar="A,B", help="default: all other domains")
+    train.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="of the licensed sets: OCI-M, MI-C, oulu-1, oulu-3.6, ...",
+    )
     train.add_argument("--pattern", choices=PATTERN_NAMES, help="default: mp")
     train.add_argument("--order", choices=ORDER_NAMES, help="default: alternating where learned")
     train.add_argument("--stages", type=int, choices=(1, 2), help="default: 2 where learned")
     train.add_argument("--fusion", choices=FUSION_NAMES, help="default: hfm")
     train.add_argument("--loss", choices=LOSS_NAMES, help="default: ce+mse")
+    train.add_argument("--augment", choices=AUGMENTATIONS, help="as cameras vary, default: none")
     train.add_argument("--inner-steps", type=int, metavar="K", help="default: the preset's")
     train.add_argument("--lbp-points", type=int, metavar="N", help="default: 8")
     train.add_argument("--lbp-radius", type=float, metavar="PX", help="default: 1")
@@ -204,9 +254,12 @@ def _add_train(train: argparse.ArgumentParser) -> None:
 
 def _add_ablate(ablate: argparse.ArgumentParser) -> None:
     ablate.add_argument("--out", type=Path, required=True, metavar="FILE.csv")
-    ablate.add_argument("--preset", choices=("core", "full"), help="which arms, default: core")
+    ablate.add_argument(
+        "--preset", choices=("main", "core", "full"), help="which arms, default: core"
+    )
     ablate.add_argument("--workers", type=int, metavar="N", help="default: one a processor")
-    ablate.add_argument("--seeds", type=int, metavar="N", help="of each arm, default: 5")
+    ablate.add_argument("--seeds", type=int, metavar="N", help="of each arm; default: as planned")
+    ablate.add_argument("--sources", type=_names, metavar="A,B", help="learn from these alone")
     ablate.add_argument("--arms", type=_names, metavar="A,B", help='such as "lbp,mp alternating 2"')
     ablate.add_argument("--targets", type=_names, metavar="A,B", help="default: every domain")
     ablate.add_argument("--training", choices=PRESETS, help="of every run, default: classroom")
@@ -266,7 +319,8 @@ def _samples(given: argparse.Namespace) -> int | None:
     from hfnmp_lite.data import samples
 
     if given.action == "build":
-        samples.build(given.out, given.seed, given.subjects, given.size, given.preset)
+        plan = given.seed, given.inventory, given.subjects, given.size, given.preset
+        samples.build(given.out, *plan)
         print(f"{given.out}: built")
         return None
     folder = given.dir or samples.root()
@@ -279,16 +333,18 @@ def _samples(given: argparse.Namespace) -> int | None:
 
 def _train(given: argparse.Namespace) -> None:
     from hfnmp_lite.config import make_config
-    from hfnmp_lite.data.protocols import domains_of, named
+    from hfnmp_lite.data.protocols import domains_of, named, unseen_factor
     from hfnmp_lite.experiments.run import begun, load_data
 
     names = ("accelerator", "devices", "nodes", "precision", "compile", "sync_batch_norm")
     asked = _given_of(given, names)
     learned = _given_of(given, LEARNING)
-    if given.resume and given.out is not None and given.target is None and not given.protocol:
+    asked_for = {"--target": given.target, "--unseen": given.unseen, "--protocol": given.protocol}
+    left_out = [option for option, value in asked_for.items() if value is not None]
+    if given.resume and given.out is not None and not left_out:
         config, manifest, machine = begun(given.out)
         held = {**config.to_dict(), "manifest": manifest}
-        others = {**learned, **_given_of(given, ("manifest",))}
+        others = {**learned, **_given_of(given, ("manifest", "sources"))}
         if differ := [n for n, value in others.items() if str(value) != str(held[n])]:
             raise InputError(
                 f"{given.out}: holds a run with other {', '.join(differ)}; resume with those it "
@@ -298,15 +354,26 @@ def _train(given: argparse.Namespace) -> None:
             config, given.out, manifest, True, Machine(**{**machine, **asked}), given.tensorboard
         )
         return
+    if len(left_out) > 1:
+        raise InputError(f"{' and '.join(left_out)} both say what is left out; give one of them")
+    if not left_out:
+        raise InputError("--target is missing; name the domain to leave out, for example webcam")
     if given.protocol is not None:
         sources, target = named(given.protocol)
-        if given.target not in (None, target):
-            raise InputError(f"protocol {given.protocol} has the target {target}; drop --target")
-        domains = (*sources, target)
-    elif given.target is None:
-        raise InputError("--target is missing; name the domain to leave out, for example webcam")
     else:
-        target, domains = given.target, domains_of(load_data(given.manifest))
+        target = given.target or given.unseen
+        sources = domains_of(load_data(given.manifest))
+        if given.unseen is not None and unseen_factor(target) is None:
+            raise InputError(
+                f"--unseen is '{target}'; expected {', '.join(f'{f}=NAME' for f in UNSEEN)}"
+            )
+    if given.sources is not None:
+        if unknown := [d for d in given.sources if d not in sources]:
+            raise InputError(
+                f"--sources names '{unknown[0]}'; expected some of {', '.join(sources)}"
+            )
+        sources = tuple(given.sources)
+    domains = (*(d for d in sources if d != target), target)
     config = make_config(learned.pop("preset", "classroom"), target, domains, **learned)
     if config.order == "joint":
         _refuse_unused(given, ("inner_steps",), "order joint has no meta-learning step")
@@ -347,7 +414,7 @@ def _ablate(given: argparse.Namespace) -> int:
     if given.out.suffix != ".csv":
         raise InputError(f"--out is {given.out}; expected a name that ends in .csv")
     if given.report:
-        names = ("preset", "workers", "seeds", "arms", "targets", "training", "manifest")
+        names = ("preset", "workers", "seeds", "sources", "arms", "targets", "training", "manifest")
         _refuse_unused(given, names, "--report runs nothing: it compares what the table holds")
     written = given.out.with_suffix(".summary.json"), given.out.with_suffix(".png")
     check_free(written, "hfnmp ablate")
@@ -387,11 +454,12 @@ def _run_grid(given: argparse.Namespace) -> list[str]:
     configs = grid(
         given.preset or "core",
         domains,
-        5 if given.seeds is None else given.seeds,
+        given.seeds,
         training,
         given.arms,
         given.targets,
         recipes,
+        given.sources,
     )
     return ablate(configs, given.out, given.manifest, given.workers)
 
@@ -404,9 +472,12 @@ def _evaluate(given: argparse.Namespace) -> None:
         raise InputError("--show-faces goes with --report FILE.html; name the report")
     if given.report is not None and (given.manifest is not None or given.domain is not None):
         raise InputError("--report shows the run on its own data; leave --manifest, --domain out")
+    repair = given.threshold, given.adapt, given.unlabelled
+    if given.unlabelled is not None and repair[:2] == ("source", "none"):
+        raise InputError("--unlabelled goes with --threshold quantile or --adapt statistics")
     if given.report is not None:
         check_free([given.report], "hfnmp evaluate")
-    print(in_words(evaluate(given.run, given.manifest, given.domain)))
+    print(in_words(evaluate(given.run, given.manifest, given.domain, *repair)))
     if given.report is not None:
         from hfnmp_lite.model.checkpoint import load_checkpoint
         from hfnmp_lite.teach.report import report_page
@@ -420,17 +491,27 @@ def _evaluate(given: argparse.Namespace) -> None:
 def _predict(given: argparse.Namespace) -> int:
     if bool(given.files) == (given.manifest is not None):
         raise InputError("what is to be scored? Give FILE_OR_FOLDER, or --manifest FILE")
-    from hfnmp_lite.experiments.predict import predict, predict_manifest, render
+    from hfnmp_lite.experiments.predict import Repair, predict, predict_manifest, render
 
     if given.show_faces and given.timeline is None:
         raise InputError("--show-faces goes with --timeline DIR; name the folder for the figures")
+    repair = None
+    if (given.threshold, given.adapt) != ("source", "none"):
+        if given.unlabelled is None:
+            raise InputError(
+                "--threshold quantile and --adapt statistics need pictures of the camera; give "
+                "--unlabelled MANIFEST"
+            )
+        repair = Repair(given.threshold, given.adapt, given.unlabelled)
+    elif given.unlabelled is not None:
+        raise InputError("--unlabelled goes with --threshold quantile or --adapt statistics")
     if given.manifest is not None:
         _refuse_unused(given, ("frames", "no_crop"), "--manifest has its frames scored as they are")
-        verdicts = predict_manifest(given.checkpoint, given.manifest, given.show_faces)
+        verdicts = predict_manifest(given.checkpoint, given.manifest, given.show_faces, repair)
     else:
-        crop = not given.no_crop
         frames = 10 if given.frames is None else given.frames
-        verdicts = predict(given.checkpoint, given.files, crop, frames, given.show_faces)
+        how = not given.no_crop, frames, given.show_faces, repair
+        verdicts = predict(given.checkpoint, given.files, *how)
     print(render(verdicts, given.format))
     if given.timeline is not None:
         from hfnmp_lite.teach.timeline import write_timelines

@@ -10,7 +10,7 @@ from hfnmp_lite.files import InputError
 
 LEARNED = ("mp",)
 PATTERN_NAMES = ("mp", "lbp", "rgb", "identity", "random", "msr", "gradient")
-FUSION_NAMES = ("hfm", "late", "concat", "top")
+FUSION_NAMES = ("hfm", "late", "concat", "top", "alone")
 LOSS_NAMES = ("ce+mse", "ce")
 ACCELERATORS = ("auto", "cpu", "cuda")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -19,6 +19,12 @@ META_ORDERS = ("alternating", "bilevel", "bilevel-first-order")
 ORDER_NAMES = (*META_ORDERS, "joint")
 TORCHRUN = "TORCHELASTIC_RUN_ID"  # in the environment of what torchrun starts
 STARTED_BY = "HFNMP_STARTED_BY"  # the first process of a run, in the environment of the others
+EPISODES = ("domain", "camera")
+SECOND_STARTS = ("anew", "first")
+AUGMENTATIONS = ("none", "camera")
+THRESHOLDS = ("source", "quantile")
+ADAPTATIONS = ("none", "statistics")
+UNSEEN = ("camera", "instrument", "light")
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,8 @@ class RunConfig:
     Attributes
     ----------
     target : str
-        The unseen domain that the run is judged on.
+        What is unseen, and judged on: a domain, or a device or light of some sources
+        ("camera=NAME", "instrument=NAME", "light=NAME"), or a protocol of OULU-NPU ("oulu-1").
     sources : tuple of str
         The domains it learns from.
     pattern : str
@@ -40,7 +47,8 @@ class RunConfig:
     stages : int
         2: after the first stage the extractor is frozen and the network learned anew.
     fusion : str
-        "hfm" (hierarchical), "late", "concat" or "top", see `model.network.HFN`.
+        "hfm" (hierarchical), "late", "concat", "top" or "alone", see `model.network.HFN`; with
+        "alone" the extractor is that of a two-stream first stage.
     loss : str
         "ce+mse" (classes and map) or "ce" (classes alone), see `learn.losses`.
     lbp_points, lbp_radius, lbp_method : int, float, str
@@ -57,6 +65,12 @@ class RunConfig:
         Images of each class and domain in a batch.
     shift : int
         How far, in pixels, an image is moved at most in training.
+    augment : str
+        "none", or "camera": images vary in training as cameras and papers do (`data.augment`).
+    episodes : str
+        What is a domain in the meta step: every "domain", or every "camera" of each.
+    second_start : str
+        Where the network of the second stage starts: "anew", or from the "first" stage's.
     inner_steps : int
         K: meta-test batches, hence extractor steps, per meta-iteration.
     iterations : int
@@ -95,6 +109,9 @@ class RunConfig:
     size: int = 128
     per_class: int = 4
     shift: int = 8
+    augment: str = "none"
+    episodes: str = "domain"
+    second_start: str = "anew"
     inner_steps: int = 2
     iterations: int = 400
     extractor_iterations: int = 100
@@ -116,6 +133,9 @@ class RunConfig:
         _one_of("lbp_method", self.lbp_method, LBP_METHODS)
         _one_of("optimizer", self.optimizer, ("adamw", "sgd"))
         _one_of("schedule", self.schedule, ("cosine", "constant"))
+        _one_of("augment", self.augment, AUGMENTATIONS)
+        _one_of("episodes", self.episodes, EPISODES)
+        _one_of("second_start", self.second_start, SECOND_STARTS)
         if self.pattern not in LEARNED and (self.order, self.stages) != ("joint", 1):
             raise InputError(
                 f"pattern '{self.pattern}' has no parameters to learn, so order "
@@ -145,7 +165,7 @@ class RunConfig:
                 f"target is '{self.target}' and the sources are {list(self.sources)}; expected at "
                 "least one source and a target that is none of them"
             )
-        if self.order in META_ORDERS and len(self.sources) < 2:
+        if self.order in META_ORDERS and len(self.sources) < 2 and self.episodes == "domain":
             raise InputError(
                 f"meta-learning needs at least 2 source domains, and '{self.sources[0]}' is the "
                 "only one; add a domain, or use --order joint"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import glob
+import io
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -81,6 +83,58 @@ def read_text(path: str | Path, limit: int, errors: str = "strict") -> str:
             f"{path}: is no UTF-8 text (byte {error.start} is {content[error.start]:#04x}); save "
             "it as UTF-8"
         ) from None
+
+
+@contextmanager
+def opened_table(
+    path: str | Path, columns: Sequence[str], limit: int
+) -> Iterator[csv.DictReader[str]]:
+    """Give a reader of a CSV table in UTF-8, with or without a byte order mark.
+
+    Parameters
+    ----------
+    path : path
+    columns : sequence of str
+        What its header must hold.
+    limit : int
+        Bytes; a longer file is refused before it is read.
+
+    Raises
+    ------
+    InputError
+        It is no regular file, too long, or no such table; also what goes wrong while it is read.
+    OSError
+        As `open_regular`.
+    """
+    with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as text:
+        if os.fstat(text.fileno()).st_size > limit:
+            raise InputError(f"{path}: has more than {limit >> 20} MiB; expected a shorter text")
+        reader = csv.DictReader(text, strict=True)
+        try:
+            header = reader.fieldnames or []
+            if missing := [c for c in columns if c not in header]:
+                check_commas(path, ",".join(header))
+                raise InputError(
+                    f"{path}: has no column {', '.join(missing)}; the header must hold at least "
+                    f"{','.join(columns)}"
+                )
+            yield reader
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path}: is no UTF-8 text (byte {error.object[error.start]:#04x}) and cannot be "
+                "read; save it as UTF-8"
+            ) from None
+        except csv.Error as error:
+            raise InputError(
+                f"{path}, line {reader.line_num}: is not a valid CSV table ({error})"
+            ) from None
+
+
+def check_commas(path: str | Path, line: str) -> None:
+    """Refuse a table whose first line other signs separate, by their name."""
+    for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if line.count(sign) > line.count(","):
+            raise InputError(f"{path}: is separated by {name}; save it as CSV with commas")
 
 
 class LostProcess(InputError):

@@ -397,6 +397,17 @@ def test_a_file_that_is_no_table_of_this_version(write, words, report, manifest,
     assert out.read_bytes() == before
 
 
+def test_a_table_saved_by_a_spreadsheet_is_read_or_told_what_it_is(tmp_path, capsys):
+    out = tmp_path / "table.csv"
+    write_rows(out, planted({"lbp": 0.2}, seeds=2, subjects=3))
+    text, rows = out.read_text(), read_rows(out)
+    out.write_text("\ufeff" + text.replace("\n", "\r\n"), encoding="utf-8", newline="")
+    assert read_rows(out) == rows
+    header, _, rest = text.partition("\n")
+    out.write_text(header.replace(",", ";") + "\n" + rest)
+    assert "is separated by semicolons" in one_line(capsys, "--out", out, "--report")
+
+
 def test_a_file_with_runs_on_other_data_or_other_settings(manifest, tmp_path, capsys):
     out = tmp_path / "table.csv"
     rows = planted({"rgb": 0.3}, seeds=1, subjects=3, targets=("phone",))

@@ -402,3 +402,67 @@ def test_folders_below_are_subjects_and_folders_above_domains(tmp_path):
         own.find(tmp_path / "one/live")
     with pytest.raises(InputError, match="domain is"):
         own.find(tmp_path / "one", "a/b")
+
+
+def test_every_format_that_is_read_is_taken_and_the_rest_is_counted_and_named(tmp_path):
+    read = ("jfif", "jpe", "avif", "jp2", "ppm", "mts", "m2ts", "3gp", "ts", "TIFF", "webp", "mpo")
+    lay(tmp_path, *(f"live/ann/{i}.{suffix}" for i, suffix in enumerate(read)))
+    lay(tmp_path, *(f"attack/print/ann/{i}.HEIC" for i in range(5)))
+    lay(tmp_path, "attack/print/ann/a.pfm", "attack/print/ann/note.xyz", "live/ann/plain", "a.txt")
+    found, remarks = own.find(tmp_path)
+    assert {r.path.rpartition(".")[2] for r in found} == set(read)
+    said = "\n".join(remarks)
+    assert "not read and left out: 5 .heic (HEIC): attack/print/ann/0.HEIC" in said
+    assert "and 2 more" in said
+    assert "left out: 1 .pfm (PFM): " in said
+    assert "left out: 1 .xyz: attack/print/ann/note.xyz" in said
+    assert "left out: 1 without suffix: live/ann/plain" in said
+    assert "a.txt" not in said
+    lay(tmp_path / "other", "live/ann/1.heic")
+    with pytest.raises(InputError, match=r"left out: 1 \.heic \(HEIC\)"):  # all there is
+        own.find(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Zo\u00eb", "Zoe\u0308"),
+        ("Anna", "anna"),
+        ("STRASSE", "stra\u00dfe"),
+        ("\u00c5sa", "a\u030asa"),
+    ],
+)
+def test_spellings_of_one_name_are_one_subject_and_one_domain(tmp_path, one, other):
+    lay(tmp_path, f"desk/live/{one}/1.mov", f"desk/attack/print/{other}/1.mov")
+    lay(tmp_path, f"desk/attack/replay/{other}/room/2.mov")
+    lay(tmp_path, f"{one}/live/x/1.mov", f"{other}/attack/print/x/1.mov")
+    found, remarks = own.find(tmp_path)
+    assert len({r.subject for r in found if r.domain == "desk"}) == 1
+    assert len({r.domain for r in found}) == 2
+    assert len({r.subject for r in found}) == 2
+    assert sum("are taken as one" in line for line in remarks) == 2
+    assert all(line.isprintable() for line in remarks)
+
+
+@pytest.mark.parametrize("names", [("Live", "Attack"), ("LIVE", "attack"), ("live", "ATTACK")])
+def test_live_and_attack_are_known_in_any_case(tmp_path, names):
+    lay(tmp_path, f"{names[0]}/ann/1.mov", f"{names[1]}/Print/ann/1.mov")
+    found, remarks = own.find(tmp_path, "desk")
+    assert {(r.domain, r.subject, r.attack_type) for r in found} == {
+        ("desk", "desk-ann", None),
+        ("desk", "desk-ann", "print"),
+    }
+    assert not remarks
+
+
+def test_linked_folders_are_said_to_be_links(tmp_path):
+    lay(tmp_path / "far", "live/ann/1.mov", "attack/print/ann/1.mov")
+    (tmp_path / "near").mkdir()
+    for part in ("live", "attack"):
+        (tmp_path / "near" / part).symlink_to(tmp_path / "far" / part)
+    with pytest.raises(InputError, match="live: is a link and is not followed"):
+        own.find(tmp_path / "near")
+    (tmp_path / "oulu").mkdir()
+    (tmp_path / "oulu/Train_files").symlink_to(tmp_path / "far")
+    with pytest.raises(InputError, match="Train_files: is a link and is not followed"):
+        ocim.find(tmp_path / "oulu", "oulu")

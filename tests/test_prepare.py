@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
+import re
 import shutil
+import struct
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
@@ -339,3 +342,205 @@ def test_a_video_that_kills_the_decoder_costs_only_itself(replay, tmp_path, monk
     assert summary.frames == 20
     (crashed,) = [reason for key, reason in summary.failures.items() if deadly in key]
     assert "crashed" in crashed
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Workers are played by this process."""
+
+    @contextmanager
+    def pool(count):
+        yield lambda function, jobs: (function(*job) for job in jobs)
+
+    monkeypatch.setattr(workers, "pool", pool)
+
+
+@pytest.fixture
+def two_films(face, tmp_path):
+    """Two annotated videos, prepared, and a third without an annotation: a failure to acquire."""
+    root = tmp_path / "own"
+    root.mkdir()
+    side = FACE - 2 * miniature.WINDOW
+    x, y = (a + miniature.WINDOW for a in miniature.AT)
+    recordings = []
+    for name in ("a", "b", "c"):
+        miniature.film(root / f"{name}.avi", face, 3)
+        if name != "c":
+            write_boxes(root / f"{name}.face", x, y, side)
+        kind = {"annotation": f"{name}.face", "annotation_kind": "xywh"}
+        recordings.append(recording(f"{name}.avi", **kind))
+    write_index(root / "manifest.csv", root, recordings)
+    return root
+
+
+def write_boxes(path, x, y, side, numbers=(0, 1, 2)):
+    path.write_text("\n".join(f"{n} {x} {y} {side} {side}" for n in numbers))
+
+
+def annotate_elsewhere(root):
+    write_boxes(root / "a.face", 20, 20, 40)
+
+
+def annotate_other_frames(root):
+    write_boxes(root / "a.face", 30, 30, 60, numbers=(1,))
+
+
+def annotate_what_failed(root):
+    write_boxes(root / "c.face", 30, 30, 60)
+
+
+def film_anew_with_the_old_time(root):
+    """Nothing but the content tells: what follows an AVI's end is ignored, so sizes can agree."""
+    path = root / "a.avi"
+    status = path.stat()
+    miniature.film(path, np.zeros((32, 32, 3), np.uint8), 3)
+    os.truncate(path, status.st_size)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def lose_a_video(root):
+    (root / "a.avi").unlink()
+
+
+def turn_in_the_index(root):
+    index = (root / "manifest.csv").read_text().splitlines()
+    at = index[0].split(",").index("rotation")
+    row = index[1].split(",")
+    row[at] = "180"
+    index[1] = ",".join(row)
+    (root / "manifest.csv").write_text("\n".join(index) + "\n")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        annotate_elsewhere,
+        annotate_other_frames,
+        annotate_what_failed,
+        film_anew_with_the_old_time,
+        lose_a_video,
+        turn_in_the_index,
+    ],
+)
+@pytest.mark.parametrize("crop", ["annotation", "none"])
+def test_after_any_change_the_result_is_that_of_a_fresh_preparation(
+    change, crop, two_films, here, tmp_path
+):
+    settings = Settings(size=64, crop=crop)
+
+    def made(out):
+        prepare.prepare([two_films / "manifest.csv"], out, settings, progress=False)
+        return content(out), (out / "manifest.csv").read_bytes()
+
+    made(tmp_path / "out")
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "out/frames/own/b.avi").iterdir()}
+    change(two_films)
+    assert made(tmp_path / "out") == made(tmp_path / "fresh")
+    assert times
+    assert all(p.stat().st_mtime_ns == t for p, t in times.items())  # b is kept
+
+
+def test_frames_of_another_version_of_the_code_are_made_again(two_films, here, tmp_path):
+    index, out = two_films / "manifest.csv", tmp_path / "out"
+    prepare.prepare([index], out, SMALL, progress=False)
+    path = out / "progress.jsonl"
+    path.write_text(re.sub(r'"maker": "\w', '"maker": "x', path.read_text()))
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*.png")}
+    prepare.prepare([index], out, SMALL, progress=False)
+    assert before
+    assert all(p.stat().st_mtime_ns > t for p, t in before.items())
+
+
+def test_data_that_were_moved_are_not_prepared_again(two_films, here, tmp_path):
+    out = tmp_path / "out"
+    prepare.prepare([two_films / "manifest.csv"], out, SMALL, progress=False)
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*.png")}
+    shutil.copytree(two_films, tmp_path / "elsewhere", copy_function=shutil.copyfile)
+    prepare.prepare([tmp_path / "elsewhere/manifest.csv"], out, SMALL, progress=False)
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*.png")} == before
+
+
+def test_a_frame_that_somebody_changed_is_neither_kept_nor_overwritten(two_films, here, tmp_path):
+    index, out = two_films / "manifest.csv", tmp_path / "out"
+    prepare.prepare([index], out, SMALL, progress=False)
+    frame = next((out / "frames/own/b.avi").iterdir())
+    frame.write_bytes(b"mine")
+    with pytest.raises(InputError, match="was changed since it was prepared") as refused:
+        prepare.prepare([index], out, SMALL, progress=False)
+    assert str(frame) in str(refused.value)
+    assert frame.read_bytes() == b"mine"
+
+
+# --- containers, codecs, time stamps --------------------------------------------------------------
+
+
+def with_durations(path, ticks):
+    """Give the frames of an MP4 of one constant rate durations of their own, in ticks."""
+    whole = path.read_bytes()
+    edit = whole.index(b"elst") + 12  # how long is shown, in thousandths
+    whole = whole[:edit] + struct.pack(">I", 10_000) + whole[edit + 4 :]
+    at = whole.index(b"stts") - 4
+    entries = b"".join(struct.pack(">II", 1, t) for t in ticks)
+    table = struct.pack(">I4sII", 16 + len(entries), b"stts", 0, len(ticks)) + entries
+    (old,) = struct.unpack(">I", whole[at : at + 4])
+    new = bytearray(whole[:at] + table + whole[at + old :])
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+        start = new.index(box) - 4
+        (size,) = struct.unpack(">I", new[start : start + 4])
+        new[start : start + 4] = struct.pack(">I", size + len(table) - old)
+    path.write_bytes(new)
+
+
+def test_seconds_are_the_containers_time_stamps(face, tmp_path):
+    """A phone in the dark: the rate falls after the third frame."""
+    path = tmp_path / "dark.mp4"
+    miniature.film(path, face, 6)
+    even = videos.decode(path, range, lambda n, image: n).seconds
+    with_durations(path, [512, 512, 512, 5120, 1024, 512])  # 12800 ticks a second
+    uneven = videos.decode(path, range, lambda n, image: n).seconds
+    assert even == pytest.approx({n: n / 25 for n in range(6)})
+    assert uneven == pytest.approx({0: 0, 1: 0.04, 2: 0.08, 3: 0.12, 4: 0.52, 5: 0.6})
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [(".ts", "mpg2"), (".mts", "mpg2"), (".m2ts", "mpg2"), (".3gp", "mp4v"), (".flv", "FLV1")],
+)
+def test_what_cameras_and_phones_write_is_read(suffix, codec, tmp_path, capfd):
+    path = tmp_path / f"film{suffix}"
+    fourcc = cv2.VideoWriter_fourcc(*codec)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, 25, (64, 48))
+    if not writer.isOpened():
+        pytest.skip(f"this OpenCV writes no {suffix}")
+    for value in range(20, 220, 20):
+        writer.write(np.full((48, 64, 3), value, np.uint8))
+    writer.release()
+    assert suffix in videos.formats.VIDEO_SUFFIXES
+    decoded = videos.decode(path, range, lambda n, image: round(float(image.mean())))
+    assert decoded.taken == pytest.approx({n: 20 * (n + 1) for n in range(10)}, abs=6)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "old", "new", "name"),
+    [
+        (".mp4", b"mp4v", b"av01", r"AV1 \((AV01|av01)\)"),
+        (".mp4", b"mp4v", b"vvc1", r"VVC \(vvc1\)"),
+        (".mov", b"mp4v", b"xq9z", "xq9z"),
+        (".mkv", b"V_MPEG4/ISO/ASP", b"V_ODD4/ISO/ASP9", "V_ODD4/ISO/ASP9"),
+    ],
+)
+def test_a_codec_that_cannot_be_decoded_is_named(suffix, old, new, name, face, tmp_path):
+    path = tmp_path / f"film{suffix}"
+    writer = cv2.VideoWriter(
+        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), 25, (64, 48)
+    )
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    assert old in path.read_bytes()
+    # the description beside the code goes, too: it would tell the decoder what it is
+    path.write_bytes(path.read_bytes().replace(old, new).replace(b"esds", b"free"))
+    with pytest.raises(InputError, match=f"its codec is {name}: export it as H.264"):
+        videos.decode(path, range, lambda n, image: n)

@@ -15,6 +15,7 @@ from hfnmp_lite.data.presentations import (
     MANIFEST_COLUMNS,
     missing_frames,
     read_manifest,
+    read_rows,
     split_subjects,
     write_manifest,
 )
@@ -284,3 +285,32 @@ def test_only_what_is_kept_counts_as_old(kept):
     assert any(made is old for old in gc.get_objects(generation=2)) is kept
     assert gc.isenabled()
     assert not gc.get_freeze_count()
+
+
+@pytest.mark.parametrize("column", ["subject", "domain", "attack_type"])
+@pytest.mark.parametrize(("one", "other"), [("Zo\u00eb", "Zoe\u0308"), ("Anna", "anna")])
+def test_two_spellings_of_one_name_are_refused_and_both_named(tmp_path, column, one, other):
+    header = "path,domain,subject,presentation,live,attack_type"
+    rows = []
+    for number, name in enumerate((one, other)):
+        row = {"domain": "d", "subject": f"s{number}", "attack_type": "print", column: name}
+        fields = (f"{number}.png", row["domain"], row["subject"], f"p{number}", "0")
+        rows.append(",".join((*fields, row["attack_type"])))
+    path = tmp_path / "manifest.csv"
+    path.write_text("\n".join([header, *rows]), encoding="utf-8")
+    for read in (read_manifest, read_rows):
+        with pytest.raises(InputError, match=f"line 3: {column} ") as refused:
+            read(path)
+        assert "line 2" in str(refused.value)
+        assert ("e\\u0308" in str(refused.value)) is (one != "Anna")
+
+
+@pytest.mark.parametrize(("sign", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_a_manifest_that_other_signs_separate_is_told_so(tmp_path, sign, name):
+    path = tmp_path / "manifest.csv"
+    text = "path,domain,subject,presentation,live,attack_type\n0.png,d,s,p,1,\n"
+    path.write_text("\ufeff" + text.replace(",", sign), encoding="utf-8")
+    with pytest.raises(InputError, match=f"is separated by {name}; save it as CSV with commas"):
+        read_manifest(path)
+    path.write_text("\ufeff" + text, encoding="utf-8")
+    assert len(read_manifest(path)) == 1

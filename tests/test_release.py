@@ -342,3 +342,35 @@ def test_who_has_no_frame_teaches_nobody_and_counts_in_the_end():
     bare = [of(p.domain, p.subject, p.live, () if p.domain == "end" else frame) for p in data]
     with pytest.raises(InputError, match="no frame at all"):
         protocols.leave_one_out(bare, "end", ["one", "two"])
+
+
+# --- labels against names -------------------------------------------------------------------------
+
+
+def lines(labels):
+    names = [f"/+OULU-NPU/Train_files/1_1_01_{file}.avi.zip" for file in range(1, 6)]
+    return "".join(f"{name},{label},1,1\n" for name, label in zip(names, labels, strict=True))
+
+
+@pytest.mark.parametrize("labels", ["10000", "12211", "22211", "00000"])
+def test_a_list_that_most_names_contradict_is_refused(tmp_path, labels):
+    root = shelf(tmp_path, "".join(lines("01122")))  # this one is right
+    (root / "inverted.csv").write_text(lines(labels).replace("1_1_01", "1_1_02"))
+    wrong = sum(a != b for a, b in zip(labels, "01122", strict=True))
+    assert wrong > 2
+    with pytest.raises(InputError, match=f"inverted.csv: {wrong} of 5 labels contradict"):
+        release.index(
+            root, [root / "list.csv", root / "inverted.csv"], root / "out.csv", progress=False
+        )
+    assert not (root / "out.csv").exists()
+
+
+def test_a_list_that_few_names_contradict_is_taken_with_a_remark(tmp_path):
+    done, _ = indexed(shelf(tmp_path, lines("01120")))
+    assert sum("the label is taken" in line for line in done.remarks) == 1
+
+
+def test_a_list_with_semicolons_is_told_so(tmp_path):
+    (tmp_path / "list.csv").write_text(lines("01122").replace(",", ";"))
+    with pytest.raises(InputError, match="is separated by semicolons"):
+        release.read_list(tmp_path / "list.csv")

@@ -1,4 +1,4 @@
-"""Image files of any kind become 8-bit RGB: Pillow first, OpenCV where Pillow gives up.
+"""The one reader of pictures: files of any kind become 8-bit RGB.
 
 Files are treated as hostile: what they declare is checked before anything is decoded, and whatever
 is wrong becomes one `InputError` line.
@@ -6,42 +6,39 @@ is wrong becomes one `InputError` line.
 
 from __future__ import annotations
 
-import functools
 import io
 import os
 import re
 import stat
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import BinaryIO
 
 import cv2
 import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from hfnmp_lite.data import formats
+from hfnmp_lite.data.quiet import quietly
 from hfnmp_lite.files import InputError
 
 MIN_SIDE = 16  # pixels: below this there is no face to judge
 MAX_PIXELS = 80_000_000  # 80 megapixels; decoding one takes about 1 GB
 MAX_BYTES = 512 * 2**20  # of a file: 80 megapixels of uncompressed 16-bit RGB
 NEUTRAL = 128  # grey level behind transparent pixels
-
-# EPS is left out: it is a program (PostScript) that Pillow would hand to another program.
-_LEFT_OUT = {"EPS"}
-# catch_warnings and OpenCV's log level belong to the process: one thread at a time may borrow them.
-_BORROWED = threading.Lock()
+_EXPECTED = "; expected JPEG, PNG, TIFF, WebP or another common format"
 
 
-def read_image(source: str | os.PathLike[str] | bytes) -> np.ndarray:
+def read_image(
+    source: str | os.PathLike[str] | bytes, name: str | os.PathLike[str] | None = None
+) -> np.ndarray:
     """Read one image as 8-bit RGB, whatever its mode and format.
 
     Parameters
     ----------
     source : path or bytes
-        A file that Pillow or OpenCV reads, or the content of one. Of an animation the first frame
-        is taken.
+        A file of a format that Pillow reads, or a TIFF of floats, or the content of one. Of an
+        animation the first frame is taken.
+    name : path, optional
+        What errors call it; by default the path.
 
     Returns
     -------
@@ -49,25 +46,25 @@ def read_image(source: str | os.PathLike[str] | bytes) -> np.ndarray:
         RGB in [0, 255], turned upright as its EXIF orientation says. Transparent pixels lie over a
         neutral grey (128). 16-bit levels are divided by 257 (grey) or keep their high byte
         (colour); 32-bit integers are divided by what fills 8, 16 or 31 bits, whichever first holds
-        them; floats count as [0, 1], else as [0, 255], else as [0, 65535]; linear radiance (.hdr)
-        is scaled until 0.5 % of its values clip and then sRGB-encoded. Colour profiles are not
+        them; floats count as [0, 1], else as [0, 255], else as [0, 65535]. Colour profiles are not
         applied.
 
     Raises
     ------
     InputError
-        The file is missing, empty, no regular file, not readable, no image, damaged, smaller than
-        16 pixels on a side, or declares more than 80 megapixels. Nothing is decoded, nor memory
-        taken for it, before the declared size is checked.
+        The file is missing, empty, no regular file, not readable, no image, of a format that is
+        refused (`formats.REFUSED`), damaged, smaller than 16 pixels on a side, or declares more
+        than 80 megapixels. Nothing is decoded, nor memory taken for it, before the declared size
+        is checked.
 
     Notes
     -----
-    Safe to call from several threads; they decode one after the other.
+    Safe to call from several threads.
     """
     if isinstance(source, bytes | bytearray | memoryview):
-        name = f"the image given as {len(source):,} bytes"
-        return _read(io.BytesIO(source), len(source), name)
-    name = _printable(os.fspath(source))
+        called = f"the image given as {len(source):,} bytes" if name is None else os.fspath(name)
+        return _read(io.BytesIO(source), len(source), _printable(called))
+    name = _printable(os.fspath(source if name is None else name))
     try:
         status = os.stat(source)
         _check_regular(status.st_mode, name)
@@ -112,34 +109,25 @@ def _read(file: BinaryIO, length: int, name: str) -> np.ndarray:
             f"{name}: has {length / 2**20:,.0f} MiB; at most {MAX_BYTES >> 20} are read, "
             "make the image smaller first"
         )
-    with _borrowed():
+    head = file.read(formats.HEAD)
+    file.seek(0)
+    if known := formats.refused(head):
+        raise InputError(f"{name}: is {known}, which is not read; export it as JPEG or PNG")
+    with quietly():
         try:
             return _read_with_pillow(file, name)
         except UnidentifiedImageError:
             file.seek(0)
-            return _read_with_opencv(file.read(), name)
-
-
-@contextmanager
-def _borrowed() -> Iterator[None]:
-    """Silence the decoders, make Pillow's bomb warning an error, and put all back afterwards."""
-    with _BORROWED, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        level = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        try:
-            yield
-        finally:
-            cv2.utils.logging.setLogLevel(level)
+            return _read_floats(file.read(), name)
 
 
 def _check_size(width: int, height: int, name: str) -> None:
     """Judge the declared size, before any pixel is decoded."""
     if width * height > MAX_PIXELS:
         raise InputError(
-            f"{name}: declares {width} x {height} = {width * height / 1e6:,.0f} megapixels; "
-            f"at most {MAX_PIXELS // 10**6} are read, make the image smaller first"
+            f"{name}: declares too many pixels, {width} x {height} = "
+            f"{width * height / 1e6:,.0f} megapixels; at most {MAX_PIXELS // 10**6} are read, "
+            "make the image smaller first"
         )
     if min(width, height) < MIN_SIDE:
         raise InputError(
@@ -153,8 +141,12 @@ def _check_size(width: int, height: int, name: str) -> None:
 def _read_with_pillow(file: BinaryIO, name: str) -> np.ndarray:
     """Read the first frame; UnidentifiedImageError passes, everything else becomes InputError."""
     try:
-        with Image.open(file, formats=_formats()) as image:
+        with Image.open(file, formats=formats.picture_formats()) as image:
             _check_size(*image.size, name)
+            if image.format == "PNG":
+                image.verify()  # its checksums, which load passes over; then it is used up
+                file.seek(0)
+                image = Image.open(file, formats=("PNG",))
             image.load()
             # After load: Pillow itself turns TIFF upright there, and drops the tag.
             turned = _orientation(image)
@@ -163,10 +155,10 @@ def _read_with_pillow(file: BinaryIO, name: str) -> np.ndarray:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         pixels = re.search(r"\d+", str(error))
-        declared = f"{int(pixels[0]) / 1e6:,.0f}" if pixels else "too many"
+        declared = f", {int(pixels[0]) / 1e6:,.0f} megapixels" if pixels else ""
         raise InputError(
-            f"{name}: declares {declared} megapixels; at most {MAX_PIXELS // 10**6} are read, "
-            "make the image smaller first"
+            f"{name}: declares too many pixels{declared}; at most {MAX_PIXELS // 10**6} megapixels "
+            "are read, make the image smaller first"
         ) from error
     except Exception as error:  # on damaged files the plugins raise nearly every type there is
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -174,12 +166,6 @@ def _read_with_pillow(file: BinaryIO, name: str) -> np.ndarray:
             f"{name}: is damaged or incomplete ({reason}); expected a whole image, fetch or "
             "export it again"
         ) from error
-
-
-@functools.cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in Image.ID if name not in _LEFT_OUT)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -233,15 +219,17 @@ def _eight_bits(levels: np.ndarray) -> np.ndarray:
 # --- OpenCV, for what Pillow does not know ---------------------------------------------------
 
 
-def _read_with_opencv(content: bytes, name: str) -> np.ndarray:
-    """Read what only OpenCV knows: floats in TIFF and PFM colour, Radiance .hdr, PAM.
+def _read_floats(content: bytes, name: str) -> np.ndarray:
+    """Read a TIFF of colours in floats.
 
     OpenCV decodes at once whatever size a file declares, and fills up truncated files. So it sees
-    only formats whose header we read ourselves.
+    only what has a header that we read ourselves.
     """
     size = _declared_size(content)
     if size is None:
-        raise InputError(f"{name}: is not an image that Pillow or OpenCV can read")
+        video = formats.container(content[: formats.HEAD])
+        hint = f"; it is a video ({video}), give it a video's suffix" if video else ""
+        raise InputError(f"{name}: is not an image that is read here{hint or _EXPECTED}")
     _check_size(*size, name)
     try:
         image = cv2.imdecode(
@@ -249,8 +237,6 @@ def _read_with_opencv(content: bytes, name: str) -> np.ndarray:
         )
         if image is None:
             raise ValueError("OpenCV cannot decode it")
-        if content.startswith(b"#?"):
-            image = _display(image)
         return _eight_bits(image)
     except (cv2.error, ValueError, MemoryError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -261,33 +247,14 @@ def _read_with_opencv(content: bytes, name: str) -> np.ndarray:
 
 
 def _declared_size(content: bytes) -> tuple[int, int] | None:
-    """Read (width, height) from a TIFF, Radiance, PFM or PAM header; None for anything else."""
-    head = content[:4096]
-    if head[:4] in (b"II*\0", b"MM\0*"):
-        try:
-            directory = TiffImagePlugin.ImageFileDirectory_v2(head[:8])
-            file = io.BytesIO(content)
-            file.seek(directory.next)
-            directory.load(file)
-            return int(directory[256]), int(directory[257])
-        except Exception:  # a damaged directory: as in _read_with_pillow
-            return None
-    if head.startswith(b"#?"):
-        found = re.search(rb"\n[-+]Y (\d{1,9}) [-+]X (\d{1,9})\n", head)
-        return (int(found[2]), int(found[1])) if found else None
-    if head.startswith(b"PF\n"):
-        found = re.match(rb"PF\n(\d{1,9}) (\d{1,9})\n", head)
-        return (int(found[1]), int(found[2])) if found else None
-    if head.startswith(b"P7\n"):
-        width, height = (
-            re.search(rb"\n%s (\d{1,9})\n" % key, head) for key in (b"WIDTH", b"HEIGHT")
-        )
-        return (int(width[1]), int(height[1])) if width and height else None
-    return None
-
-
-def _display(radiance: np.ndarray) -> np.ndarray:
-    """Linear radiance to display values in [0, 1]: white at the 99.5 % level, sRGB-encoded."""
-    white = max(float(np.nanpercentile(radiance, 99.5)), 1e-12)
-    linear = np.clip(radiance / white, 0.0, 1.0)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    """Read (width, height) from the header of a TIFF; None for anything else."""
+    if content[:4] not in (b"II*\0", b"MM\0*"):
+        return None
+    try:
+        directory = TiffImagePlugin.ImageFileDirectory_v2(content[:8])
+        file = io.BytesIO(content)
+        file.seek(directory.next)
+        directory.load(file)
+        return int(directory[256]), int(directory[257])
+    except Exception:  # a damaged directory: as in _read_with_pillow
+        return None

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import sys
-import threading
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from operator import attrgetter
@@ -15,64 +12,34 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from hfnmp_lite.data.archive import read_bytes
-from hfnmp_lite.data.images import MAX_PIXELS, MIN_SIDE
+from hfnmp_lite.data.augment import as_cameras_vary
+from hfnmp_lite.data.capture import read_image, whole_image
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError
 
 SAID = 20  # frames that cannot be read, before no more are named
 _parts = attrgetter("parts")  # paths sort alike by themselves, in twice the time
-_QUIET = threading.Lock()  # warnings are silenced for a whole process: by one thread at a time
 
 
 def load_frame(path: Path, size: int) -> np.ndarray:
-    """Decode one frame, a file or in a zip, and resize it: uint8 (size, size, 3), RGB.
+    """Read one frame, a file or in a zip, as any picture is read: uint8 (size, size, 3), RGB.
 
     Raises
     ------
     InputError
-        The file is missing, cannot be decoded, or declares more than `images.MAX_PIXELS`.
+        The file is missing, or as `read_image`.
     """
     try:
         data = read_bytes(path)
-        with (
-            _QUIET,
-            warnings.catch_warnings(action="ignore"),
-            Image.open(io.BytesIO(data)) as header,
-        ):
-            width, height = header.size  # read before any pixel is decoded
-            if header.format == "PNG":
-                header.verify()  # its checksums: libpng would complain to the terminal
-    except InputError:
-        raise
     except OSError as error:
-        reason = error.strerror or "it is not an image; expected a frame of the data set"
-        raise InputError(f"{path}: cannot be read ({reason})") from None
-    except Exception:  # Pillow raises many kinds on hostile headers and damaged files
         raise InputError(
-            f"{path}: is damaged or declares too many pixels; expected a frame of the data set"
+            f"{path}: cannot be read ({error.strerror or error}); expected a frame of the data set"
         ) from None
-    if width * height > MAX_PIXELS:
-        raise InputError(f"{path}: declares too many pixels; expected a frame of the data set")
-    if min(width, height) < MIN_SIDE:
-        raise InputError(
-            f"{path}: is {width} x {height} pixels; expected at least {MIN_SIDE} on each side"
-        )
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise InputError(f"{path}: is not an image or is damaged; expected a frame of the data set")
-    if image.shape[:2] != (size, size):
-        shrinks = size < min(image.shape[:2])
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        image = cv2.resize(image, (size, size), interpolation=method)
-    return image
+    return whole_image(read_image(data, path), size)
 
 
 def note_unreadable(known: set[Path], path: Path, error: InputError) -> None:
@@ -111,6 +78,8 @@ class DomainBatches:
         Decides order, mirroring and moves.
     shift : int
         Largest move in pixels.
+    augment : str
+        "none", or "camera": then each image is varied by `augment.as_cameras_vary`, too.
     first, step : int
         Draw batches number `first`, `first + step`, ...: processes that share a run divide them.
     readers : Executor, optional
@@ -128,6 +97,7 @@ class DomainBatches:
         size: int,
         seed: int,
         shift: int = 0,
+        augment: str = "none",
         first: int = 0,
         step: int = 1,
         readers: Executor | None = None,
@@ -140,6 +110,7 @@ class DomainBatches:
             for live in (False, True)
         ]
         self._per_class, self._size, self._shift = per_class, size, shift
+        self._augment = augment == "camera"
         self._seed = [seed, int.from_bytes(hashlib.sha256(domain.encode()).digest()[:4])]
         self._first, self._step = first, step
         self._map = map if readers is None else readers.map
@@ -179,6 +150,8 @@ class DomainBatches:
         if self._shift:
             image = cv2.copyMakeBorder(image, *[self._shift] * 4, cv2.BORDER_REFLECT_101)
             image = image[top : top + self._size, left : left + self._size]
+        if self._augment:
+            image = as_cameras_vary(image, rng)
         return image[:, ::-1] if mirrored else image
 
     def _places(self, label: int, number: int) -> list[int]:

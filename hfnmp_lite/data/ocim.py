@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hfnmp_lite.data.annotation import Kind
-from hfnmp_lite.data.presentations import VIDEO_SUFFIXES
+from hfnmp_lite.data.formats import VIDEO_SUFFIXES
 from hfnmp_lite.data.recordings import Found, Recording, printable, shortened, walk
 from hfnmp_lite.files import InputError
 
@@ -283,9 +283,10 @@ def find(root: str | Path, dataset: str) -> Found:
             empty.append(f"{printable(path)}: is empty; it counts as a failure to acquire")
         recordings.append(_annotated(recording, layout, by_name))
     if not recordings:
+        why = f" ({'; '.join(remarks)})" if remarks else ""
         raise InputError(
             f"{root}: holds no video named as in '{dataset}', such as {layout.example}; give the "
-            "folder as distributed, or another --dataset"
+            f"folder as distributed, or another --dataset{why}"
         )
     if enrolment:
         remarks.append(f"{enrolment} enrolment videos are no presentations of the protocol")

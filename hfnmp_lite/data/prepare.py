@@ -6,7 +6,9 @@ listed with the reason: a failure to acquire, which evaluation counts as an erro
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 import json
 import os
 from collections import Counter
@@ -17,15 +19,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hfnmp_lite.data import workers
+from hfnmp_lite.data import annotation, capture, extract, formats, images, videos, workers
 from hfnmp_lite.data.extract import Settings, make
 from hfnmp_lite.data.presentations import REAL_COLUMNS, manifest_text
-from hfnmp_lite.data.recordings import JOURNAL, Recording, read_index
-from hfnmp_lite.files import InputError, exclusive, read_text, write_whole
+from hfnmp_lite.data.recordings import JOURNAL, NO_FACE, Recording, read_index
+from hfnmp_lite.files import InputError, exclusive, open_regular, read_text, write_whole
 from hfnmp_lite.owned import check_free, write_owned
+from hfnmp_lite.provenance import versions
 
 MAX_JOURNAL = 2**30  # bytes
 BY = "hfnmp data prepare"
+LIBRARIES = ("numpy", "opencv-python", "scikit-image", "pillow")  # a part in every frame
 
 
 @dataclass
@@ -61,7 +65,10 @@ def prepare(
     """Make frames of all recordings of some indexes, and one manifest of all of them.
 
     An interrupted preparation goes on where it was when called again; further indexes can be given
-    then. The frames do not depend on the number of processes.
+    then. The result is that of a fresh preparation: frames are kept where nothing that decides
+    them has changed since (video, annotation, what the index says, the code and its libraries),
+    and failures are kept only where no face was found. The frames do not depend on the number of
+    processes.
 
     Parameters
     ----------
@@ -80,8 +87,7 @@ def prepare(
     ------
     InputError
         An index cannot be used, two of them list the same presentation, or `out` holds something
-        else, frames made with other settings, or a frame or manifest that was changed since and
-        would be made anew.
+        else, frames made with other settings, or a frame or manifest that was changed since.
     """
     settings, out = settings or Settings(), Path(out)
     found: dict[str, tuple[Path, Recording]] = {}
@@ -99,7 +105,6 @@ def prepare(
         done = _read_journal(out, settings)
         todo = [key for key in found if not _is_done(out, found[key], done.get(key))]
         check_free([out / "manifest.csv"], BY)
-        _check_unchanged(out, {found[key][1]: done[key] for key in todo if key in done})
         with open(out / JOURNAL, "a", encoding="utf-8") as journal:
             made = _all_made(todo, found, out, settings, processes or workers.default_count())
             bar = tqdm(
@@ -111,6 +116,7 @@ def prepare(
                 disable=not progress,
             )
             for key, entry in bar:
+                _remove_others(out, found[key][1], done.get(key), entry)
                 done[key] = entry
                 journal.write(json.dumps({"key": key, **entry}) + "\n")
                 journal.flush()
@@ -127,22 +133,68 @@ def _folder(recording: Recording) -> str:
 
 def _make_and_write(out: Path, root: Path, recording: Recording, settings: Settings) -> dict:
     """Run in a worker: write the frames and return the journal's entry."""
+    source = _source(root, recording, None)  # first: what changes meanwhile is seen next time
     prepared = make(root, recording, settings)
     rows = []
     for number, content in prepared.frames.items():
         name = f"{_folder(recording)}/{number}.png"
         write_whole(out / name, content)
         rows.append([number, prepared.cropped[number], hashlib.sha256(content).hexdigest()])
-    source = _identity(root / recording.path)
     return {"source": source, "rows": rows, "failure": prepared.failure}
 
 
-def _identity(path: Path) -> list[int] | None:
+@functools.cache
+def _maker() -> str:
+    """Name what makes frames of recordings: this package's code and the libraries' versions."""
+    code = (annotation, capture, extract, formats, images, videos)
+    parts = [inspect.getsource(module) for module in code]
+    parts += [f"{p} {v}" for p, v in versions().items() if p in LIBRARIES]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _source(root: Path, recording: Recording, known: Mapping[str, object] | None) -> dict:
+    """Name all that decides the frames of a recording, but for the settings.
+
+    A file of the size and times that are known is not read again.
+    """
+    named: dict[str, object] = {
+        "maker": _maker(),
+        "rotation": recording.rotation,
+        "annotation_kind": recording.annotation_kind,
+    }
+    for what, path in (("video", recording.path), ("annotation", recording.annotation)):
+        before = (known or {}).get(what)
+        named[what] = _identity(root / path, before) if path else None
+    return named
+
+
+def _identity(path: Path, known: object) -> list | None:
+    """Return size, times and digest of a file; None where it cannot be read."""
     try:
         status = os.stat(path)
-        return [status.st_size, status.st_mtime_ns]
-    except OSError:
+        times = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        if isinstance(known, list) and known[:-1] == times:
+            return known
+        with open_regular(path) as file:
+            return [*times, hashlib.file_digest(file, "sha256").hexdigest()]
+    except (OSError, ValueError):
         return None
+
+
+def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two sources are equal but for the times of their files."""
+
+    def digests(source: Mapping[str, object]) -> dict[str, object]:
+        return {k: v[-1] if isinstance(v, list) else v for k, v in source.items()}
+
+    return digests(one) == digests(other)
+
+
+def _remove_others(out: Path, recording: Recording, before: dict | None, entry: dict) -> None:
+    """Remove the frames of an earlier preparation that are not among those made now."""
+    now = {number for number, *_ in entry["rows"]}
+    for number in {number for number, *_ in (before or {"rows": []})["rows"]} - now:
+        (out / _folder(recording) / f"{number}.png").unlink(missing_ok=True)
 
 
 def _work(key: str, *arguments: object) -> tuple[str, dict]:
@@ -215,28 +267,28 @@ def _is_entry(entry: dict) -> bool:
 
 
 def _is_done(out: Path, listed: tuple[Path, Recording], entry: dict | None) -> bool:
+    """Whether what was made of a recording is what would be made of it now."""
     if entry is None:
         return False
     root, recording = listed
-    if entry["source"] != _identity(root / recording.path):
+    there = [_is_there(out, recording, number, digest) for number, _, digest in entry["rows"]]
+    if not all(there) or not isinstance(entry["source"], dict):
         return False
-    folder = out / _folder(recording)
-    return all((folder / f"{number}.png").is_file() for number, *_ in entry["rows"])
+    if entry["failure"] is not None and not entry["failure"].startswith(NO_FACE):
+        return False  # whatever was wrong may be mended
+    return _same(entry["source"], _source(root, recording, entry["source"]))
 
 
-def _check_unchanged(out: Path, made_anew: Mapping[Recording, dict]) -> None:
-    """Refuse to write over frames that somebody changed since they were made."""
-    changed = []
-    for recording, entry in made_anew.items():
-        for number, _, digest in entry["rows"]:
-            path = out / _folder(recording) / f"{number}.png"
-            if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-                changed.append(path)
-    if changed:
+def _is_there(out: Path, recording: Recording, number: int, digest: str) -> bool:
+    """Whether a frame is there, as it was made; raises InputError where it was changed since."""
+    frame = out / _folder(recording) / f"{number}.png"
+    if not frame.is_file():
+        return False
+    if hashlib.sha256(frame.read_bytes()).hexdigest() != digest:
         raise InputError(
-            f"{', '.join(map(str, changed))}: changed since {BY} wrote it, and is to be made anew; "
-            "move it away, or give another --out"
+            f"{frame}: was changed since it was prepared; move or delete it, it is made again"
         )
+    return True
 
 
 def _finish(

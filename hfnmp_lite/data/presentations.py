@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
 from hfnmp_lite.data.archive import is_there
-from hfnmp_lite.files import InputError, open_regular, write_whole
+from hfnmp_lite.data.formats import VIDEO_SUFFIXES
+from hfnmp_lite.files import InputError, opened_table, write_whole
 from hfnmp_lite.memory import uncollected
 
 MANIFEST_COLUMNS = (
@@ -25,7 +28,9 @@ MANIFEST_COLUMNS = (
     "frame",
     "live",
     "attack_type",
+    "camera",
     "instrument",
+    "light",
     "ita",
     "parameters",
 )
@@ -35,10 +40,9 @@ REQUIRED_COLUMNS = ("path", "domain", "subject", "presentation", "live", "attack
 REAL_COLUMNS = (*MANIFEST_COLUMNS, "root", "partition", "failure")
 MAX_MANIFEST = 2**30  # bytes; a million frames take 200 MiB
 _SHARED = ("domain", "subject", "live", "attack_type")  # by all frames of a presentation
-_FIRST = (*_SHARED, "instrument", "partition", "failure")  # taken from its first row
-VIDEO_SUFFIXES = frozenset(
-    (".avi", ".mov", ".mp4", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
-)
+FACTORS = ("camera", "instrument", "light")  # what a presentation was made with and under
+_NAMES = ("domain", "subject", "attack_type")  # two spellings of one are refused
+_FIRST = (*_SHARED, *FACTORS, "partition", "failure")  # taken from its first row
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ class Presentation:
         True for a live face, False for an attack.
     attack_type : str or None
         "print", "replay", ...; None for a live face.
-    instrument : str or None
-        What the attack was made with, where known.
+    camera, instrument, light : str or None
+        What it was seen through; what an attack was made with; the room or session. Where known.
     frames : tuple of Path
         Image files, absolute; one in a zip as `archive.zip/12.png`. Empty where none could be had.
     partition : str or None
@@ -74,6 +78,8 @@ class Presentation:
     frames: tuple[Path, ...]
     partition: str | None = None
     failure: str | None = None
+    camera: str | None = None
+    light: str | None = None
 
 
 @uncollected(kept=True)
@@ -132,8 +138,10 @@ def read_rows(path: str | Path) -> list[tuple[int, Mapping[str, str]]]:
 
 def _checked_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     seen: dict[tuple[str, str], int] = {}
+    names: dict[tuple[str, str], tuple[str, int]] = {}
     for line, row in _rows(path):
         _check_row(path, line, row)
+        _check_spellings(path, line, row, names)
         place = (row.get("root", ""), row["path"])
         if place in seen:
             raise InputError(
@@ -148,37 +156,14 @@ def _checked_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     try:
-        file = open_regular(path)
+        with opened_table(path, REQUIRED_COLUMNS, MAX_MANIFEST) as reader:
+            for row in reader:
+                yield reader.line_num, row
     except FileNotFoundError:
         raise InputError(f"{path}: no such manifest; give the path of a manifest.csv") from None
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{path}: cannot be read as a CSV manifest ({reason})") from None
-    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        if os.fstat(file.fileno()).st_size > MAX_MANIFEST:
-            raise InputError(
-                f"{path}: has more than {MAX_MANIFEST >> 20} MiB; expected a shorter text"
-            )
-        reader = csv.DictReader(text, strict=True)
-        try:
-            header = reader.fieldnames or []
-            missing = [c for c in REQUIRED_COLUMNS if c not in header]
-            if missing:
-                raise InputError(
-                    f"{path}: has no column {', '.join(missing)}; the header must hold at least "
-                    f"{','.join(REQUIRED_COLUMNS)}"
-                )
-            for row in reader:
-                yield reader.line_num, row
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{path}: is no UTF-8 text (byte {error.object[error.start]:#04x}); "
-                "save it as UTF-8"
-            ) from None
-        except csv.Error as error:
-            raise InputError(
-                f"{path}, line {reader.line_num}: is not a valid CSV table ({error})"
-            ) from None
 
 
 def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:
@@ -204,6 +189,20 @@ def _check_row(path: Path, line: int, row: Mapping[str, str]) -> None:
         raise InputError(f"{where}: root '{root}' is no absolute path; give the data's folder")
 
 
+def _check_spellings(
+    path: Path, line: int, row: Mapping[str, str], names: dict[tuple[str, str], tuple[str, int]]
+) -> None:
+    """Refuse two spellings of what looks like one name: one person must not be two subjects."""
+    for column in _NAMES:
+        name = row[column]
+        first, at = names.setdefault((column, spelling(name)), (name, line))
+        if first != name:
+            raise InputError(
+                f"{path}, line {line}: {column} '{shown(name)}' is spelled '{shown(first)}' on "
+                f"line {at}; spell one name alike, and give two different ones two names"
+            )
+
+
 def _presentation(key: str, first: Mapping[str, str], frames: Sequence[Path]) -> Presentation:
     return Presentation(
         id=key,
@@ -212,6 +211,8 @@ def _presentation(key: str, first: Mapping[str, str], frames: Sequence[Path]) ->
         live=first["live"] == "1",
         attack_type=first["attack_type"] or None,
         instrument=first["instrument"] or None,
+        camera=first["camera"] or None,
+        light=first["light"] or None,
         frames=tuple(frames),
         partition=first["partition"] or None,
         failure=first["failure"] or None,
@@ -234,6 +235,17 @@ def manifest_text(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) 
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+@functools.lru_cache(maxsize=4096)
+def spelling(name: str) -> str:
+    """Return what all spellings of a name share: one case, one composition of its characters."""
+    return normalize("NFC", normalize("NFD", " ".join(name.split())).casefold())
+
+
+def shown(name: str) -> str:
+    """Show a name so that two spellings that look alike are told apart."""
+    return name if name == normalize("NFC", name) and name.isprintable() else ascii(name)[1:-1]
 
 
 def is_simulated(path: str | Path) -> bool:

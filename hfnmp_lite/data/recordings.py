@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from hfnmp_lite.data.presentations import REAL_COLUMNS, VIDEO_SUFFIXES, manifest_text, read_rows
+from hfnmp_lite.data.formats import VIDEO_SUFFIXES
+from hfnmp_lite.data.presentations import REAL_COLUMNS, manifest_text, read_rows
 from hfnmp_lite.files import InputError
 from hfnmp_lite.owned import write_owned
 
 DETAILS = ("session", "device", "annotation", "annotation_kind", "rotation")
 INDEX_COLUMNS = (*REAL_COLUMNS, *DETAILS)
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"))
 BY = "hfnmp data index"
 JOURNAL = "progress.jsonl"  # what a preparation has done so far
 NO_FACE = "no face found"  # how the failure to acquire begins that no damaged file is to blame for
@@ -102,7 +102,7 @@ def walk(root: str | Path, remarks: list[str]) -> Iterator[File]:
     yield from _walk(root, "", remarks, links)
     remarks += shortened(
         [
-            f"{printable(path)}: is a link and is not followed; give the folder it points to"
+            f"{printable(path)}: is a link and is not followed; put there what it points to"
             for path in links
         ]
     )

@@ -8,6 +8,7 @@ which a face was found, numbers not padded, and `info.txt` with `faces<TAB>frame
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -27,7 +28,7 @@ from hfnmp_lite.data.recordings import (
     shortened,
 )
 from hfnmp_lite.data.videos import choose
-from hfnmp_lite.files import InputError, read_text
+from hfnmp_lite.files import InputError, check_commas, read_text
 from hfnmp_lite.owned import check_free, write_owned
 
 KINDS = {"0": None, "1": "print", "2": "replay", "3": "mask"}
@@ -86,6 +87,7 @@ def read_list(path: str | Path) -> tuple[list[Listed], list[str]]:
         except InputError as error:
             refused.append(str(error))
     if not listed:
+        check_commas(path, text.lstrip().partition("\n")[0])
         first = f"; {refused[0]}" if refused else ""
         raise InputError(f"{path}: holds no line /+DATASET/x.zip,label,faces,frames{first}")
     return listed, refused
@@ -137,13 +139,14 @@ def index(
     Raises
     ------
     InputError
-        A list cannot be read, two lists contradict each other, a data set that they name is not
-        below `root` at all, or `out` exists and is not (or no longer) what `hfnmp data index`
-        wrote.
+        A list cannot be read, most labels of one contradict the videos' names, two lists
+        contradict each other, a data set that they name is not below `root` at all, or `out`
+        exists and is not (or no longer) what `hfnmp data index` wrote.
     """
     root, out = Path(root), Path(out)
     check_free([out], BY)
     entries, remarks = _merged(lists)
+    _check_labels(entries)
     datasets = sorted({entry.path.split("/")[0] for entry in entries})
     for dataset in datasets:
         if not (root / dataset).is_dir():
@@ -192,6 +195,30 @@ def _merged(lists: Sequence[str | Path]) -> tuple[list[Listed], list[str]]:
     return list(entries.values()), remarks
 
 
+def _check_labels(entries: Iterable[Listed]) -> None:
+    """Refuse a list whose labels say of most videos what their own names contradict."""
+    counts: dict[tuple[str, str], Counter[bool]] = {}
+    for entry in entries:
+        if named := _by_name(entry):
+            place = entry.where.rpartition(", line ")[0], named.domain
+            counts.setdefault(place, Counter())[named.attack_type == entry.kind] += 1
+    for (path, domain), agree in counts.items():
+        if agree[False] > agree[True]:
+            raise InputError(
+                f"{path}: {agree[False]} of {agree.total()} labels contradict the names of the "
+                f"videos of '{domain}', so most are wrong; expected 0 live, 1 paper, 2 screen, "
+                "3 mask: correct the list"
+            )
+
+
+def _by_name(entry: Listed) -> Recording | None:
+    """Say what a listed video's own name says, in a data set of a known layout."""
+    first, _, below = entry.path.partition("/")
+    dataset = first.removeprefix("+").lower()
+    domain = DOMAINS.get(dataset, dataset)
+    return LAYOUTS[domain].parse(below[: -len(".zip")]) if domain in LAYOUTS else None
+
+
 def describe(entry: Listed, odd: list[str]) -> Recording:
     """Say what is known of a listed video; a label that its name contradicts becomes a remark.
 
@@ -200,9 +227,7 @@ def describe(entry: Listed, odd: list[str]) -> Recording:
     first, _, below = entry.path.partition("/")
     dataset = first.removeprefix("+").lower()
     domain = DOMAINS.get(dataset, dataset)
-    named = None
-    if domain in LAYOUTS:
-        named = LAYOUTS[domain].parse(below[: -len(".zip")])
+    named = _by_name(entry)
     if named is None:
         subject = str(PurePosixPath(below).parent).replace("/", "-")
         named = Recording(entry.path, domain, f"{domain}-{subject}", entry.kind is None, entry.kind)

@@ -1,7 +1,7 @@
 """What `data_samples/` holds, where it lies, how it is built and how it is checked.
 
-The benchmark is a pure function of (seed, subjects, size, preset) and of the versions named in its
-README: subjects are rendered independently of one another, so the number of worker processes, an
+The benchmark is a pure function of (seed, inventory, subjects, size, preset) and of the versions
+named in its README: subjects are rendered independently of one another, so the number of worker processes, an
 interruption, or the order in which they finish changes no byte.
 """
 
@@ -27,12 +27,13 @@ from hfnmp_lite.data import showcase, workers
 from hfnmp_lite.data.presentations import MANIFEST_COLUMNS, read_manifest, write_manifest
 from hfnmp_lite.files import InputError, write_whole
 from hfnmp_lite.simulate import cues, scene
-from hfnmp_lite.simulate.domains import DOMAINS
+from hfnmp_lite.simulate.devices import PRESETS
+from hfnmp_lite.simulate.domains import Domain
+from hfnmp_lite.simulate.inventory import SHIPPED, inventory_of
 
 CUE_MAPS = 3  # presentations with maps, for every domain, attack type and cue
 CUE_COLUMNS = ("path", "cue", "maps", "without", "envelope", "envelope_max", "mask_share")
 CHECKSUMS = "checksums.sha256"
-PRESETS = ("physical", "vivid")
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,24 @@ class Plan:
     """The arguments that decide every byte of a build."""
 
     seed: int = 0
-    subjects: int = 40
+    inventory: str = SHIPPED
+    subjects: int = 80
     size: int = 128
     preset: str = "physical"
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """The data sets that are built, by name."""
+        return inventory_of(self.inventory)
 
     def check(self) -> None:
         """Raise `InputError` where an argument cannot be used."""
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; expected 0 or more: give --seed 0, 1, 2, ...")
+        inventory_of(self.inventory)
         if not 1 <= self.subjects <= 1000:
             raise InputError(
-                f"subjects is {self.subjects}; expected 1 to 1000 in each domain, 40 by default"
+                f"subjects is {self.subjects}; expected 1 to 1000 in each domain, 80 by default"
             )
         if not 32 <= self.size <= 1024:
             raise InputError(f"size is {self.size}; expected 32 to 1024 pixels, 128 by default")
@@ -59,8 +67,9 @@ class Plan:
 
     def number(self, domain: str, subject: int, presentation: int, kind: int) -> int:
         """Return the place of a presentation in the shuffled order of files."""
-        shape = (len(DOMAINS), self.subjects, scene.PRESENTATIONS, len(scene.KINDS))
-        place = (list(DOMAINS).index(domain), subject, presentation, kind)
+        names = list(self.domains)
+        shape = (len(names), self.subjects, scene.PRESENTATIONS, len(scene.KINDS))
+        place = (names.index(domain), subject, presentation, kind)
         order = np.random.default_rng([self.seed, 1]).permutation(int(np.prod(shape)))
         return int(order[np.ravel_multi_index(place, shape)])
 
@@ -85,7 +94,8 @@ def notebooks_root() -> Path:
 def build(
     out: str | Path,
     seed: int = 0,
-    subjects: int = 40,
+    inventory: str = SHIPPED,
+    subjects: int = 80,
     size: int = 128,
     preset: str = "physical",
     workers_count: int | None = None,
@@ -100,8 +110,9 @@ def build(
     ----------
     out : path
         Must not exist, or be empty.
-    seed, subjects, size, preset
-        As in `Plan`; subjects are per domain, `size` is the side of the images in pixels.
+    seed, inventory, subjects, size, preset
+        As in `Plan`: `inventory` is "shipped", or the seed of one that is drawn; subjects are per
+        domain, `size` is the side of the images in pixels.
     workers_count : int, optional
         Processes; by default one for each processor. Changes no byte of the result.
 
@@ -110,7 +121,7 @@ def build(
     InputError
         An argument cannot be used; `out` is not empty; a partial build has other arguments.
     """
-    plan = Plan(seed, subjects, size, preset)
+    plan = Plan(seed, str(inventory), subjects, size, preset)
     plan.check()
     out = Path(out)
     partial = _claim(out, plan)
@@ -120,13 +131,15 @@ def build(
         rows = _collect(partial, plan)
         write_manifest(partial / "manifest.csv", rows)
         _render_cues(partial, plan, rows, submit, progress)
-        showcase.astronaut(partial / "astronaut", plan.seed, submit)
+        showcase.astronaut(partial / "astronaut", plan.seed, plan.domains, submit)
     write_whole(partial / "contact_sheet.jpg", showcase.contact_sheet(partial, rows))
+    write_whole(partial / "devices.jpg", showcase.device_sheet(partial, rows))
     made_with = json.loads((partial / "build.json").read_text())["versions"]
-    write_whole(partial / "README.md", showcase.readme(asdict(plan), made_with, rows))
     shutil.rmtree(partial / "parts")
     (partial / "build.json").unlink()
     write_whole(partial / CHECKSUMS, _checksums(partial))
+    # a page, not data: it quotes what is measured on the build
+    write_whole(partial / "README.md", showcase.readme(asdict(plan), made_with, rows))
     if out.exists():
         out.rmdir()
     os.replace(partial, out)
@@ -182,7 +195,7 @@ def _claim(out: Path, plan: Plan) -> Path:
 
 
 def _render_subjects(partial: Path, plan: Plan, submit: Callable, progress: bool) -> None:
-    jobs = [(domain, i) for i in range(plan.subjects) for domain in DOMAINS]
+    jobs = [(domain, i) for i in range(plan.subjects) for domain in plan.domains]
     waiting = [job for job in jobs if not _finished(partial, *job)]
     frames = scene.PRESENTATIONS * len(scene.KINDS) * scene.FRAMES
     with tqdm(total=len(jobs) * frames, desc="frames", unit="img", disable=not progress) as bar:
@@ -206,7 +219,7 @@ def _finished(partial: Path, domain: str, subject: int) -> bool:
 def _render_subject(partial: Path, plan: Plan, domain: str, subject: int) -> None:
     """Render all frames of one subject, then write the rows that say that they are there."""
     rows = []
-    drawn = scene.draw_subject_takes(domain, plan.seed, subject, preset=plan.preset)
+    drawn = scene.draw_subject_takes(plan.domains[domain], plan.seed, subject, preset=plan.preset)
     for key, takes in drawn.items():
         number = plan.number(domain, subject, key.presentation, scene.KINDS.index(key.kind))
         for index, take in enumerate(takes):
@@ -214,7 +227,8 @@ def _render_subject(partial: Path, plan: Plan, domain: str, subject: int) -> Non
             path = f"frames/{number * scene.FRAMES + index:06d}.jpg"
             (partial / path).write_bytes(frame.jpeg)
             parameters = scene.describe(take, frame)
-            parameters["draw"] = [plan.seed, subject, key.presentation, index, plan.preset]
+            place = subject, key.presentation, index
+            parameters["draw"] = [plan.seed, *place, plan.preset, plan.inventory]
             rows.append(
                 {
                     "path": path,
@@ -225,7 +239,9 @@ def _render_subject(partial: Path, plan: Plan, domain: str, subject: int) -> Non
                     "frame": index,
                     "live": int(take.attack_type is None),
                     "attack_type": take.attack_type or "",
+                    "camera": take.camera.name,
                     "instrument": scene.instrument(take) or "",
+                    "light": take.light,
                     "ita": f"{take.subject.ita:.1f}",
                     "parameters": json.dumps(parameters, separators=(",", ":")),
                 }
@@ -235,7 +251,7 @@ def _render_subject(partial: Path, plan: Plan, domain: str, subject: int) -> Non
 
 def _collect(partial: Path, plan: Plan) -> list[dict]:
     rows = []
-    for domain in DOMAINS:
+    for domain in plan.domains:
         for subject in range(plan.subjects):
             rows += json.loads(_part(partial, domain, subject).read_text())
     return sorted(rows, key=lambda row: row["path"])
@@ -246,8 +262,9 @@ def take_of(row: dict) -> scene.Take:
 
     Its images can then be rendered at another size, with cues on or off.
     """
-    seed, subject, presentation, index, preset = json.loads(row["parameters"])["draw"]
-    drawn = scene.draw_subject_takes(row["domain"], seed, subject, preset=preset)
+    seed, subject, presentation, index, preset, inventory = json.loads(row["parameters"])["draw"]
+    domain = inventory_of(inventory)[row["domain"]]
+    drawn = scene.draw_subject_takes(domain, seed, subject, preset=preset)
     return drawn[scene.Key(presentation, row["attack_type"] or None)][index]
 
 
@@ -263,7 +280,7 @@ def choose_cue_rows(rows: Iterable[dict]) -> list[tuple[dict, str]]:
     """
     chosen = []
     first = [row for row in rows if int(row["frame"]) == 0]
-    for domain in DOMAINS:
+    for domain in sorted({row["domain"] for row in first}):
         for attack_type, names in scene.CUES_OF.items():
             group = [r for r in first if (r["domain"], r["attack_type"]) == (domain, attack_type)]
             for cue in names:

@@ -16,52 +16,69 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from tqdm import tqdm
 
-from hfnmp_lite.config import PRESETS, Machine, RunConfig, make_config
+from hfnmp_lite.config import PRESETS, RunConfig, make_config
 from hfnmp_lite.data.lists import describe
 from hfnmp_lite.data.presentations import is_simulated, read_manifest
 from hfnmp_lite.data.samples import root
 from hfnmp_lite.data.workers import default_count, pool
-from hfnmp_lite.experiments.run import SHIPPED, judge, load_data, protocol_of
-from hfnmp_lite.files import InputError, exclusive, write_whole
+from hfnmp_lite.experiments.recipe import judge, learn, tallies
+from hfnmp_lite.experiments.run import SHIPPED, load_data, protocol_of
+from hfnmp_lite.files import InputError, check_commas, exclusive, opened_table, write_whole
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 
 SIMULATED = "simulated"  # what `data_identity` says of the simulator's data beside the shipped
-FACTORS = ("pattern", "order", "stages", "fusion", "loss", "inner_steps")
+FACTORS = (
+    *("pattern", "order", "stages", "fusion", "loss", "inner_steps"),
+    *("augment", "episodes", "second_start"),
+)
 KEY = (*FACTORS, "target", "seed")
+REPAIRED = ("hter_quantile", "hter_adapted", "hter_adapted_quantile", "auc_adapted")
 JUDGED = (
     *("hter", "hter_oracle", "auc", "far", "frr", "apcer", "bpcer", "acer", "eer_oracle"),
-    *("bpcer20_oracle", "live_accepted_at_apcer1_oracle", "threshold"),
+    *("bpcer20_oracle", "live_accepted_at_apcer1_oracle", "threshold", *REPAIRED),
 )
 CHOSEN = ("selected_iteration", "auc_sources", "hter_sources", "selected_on", "threshold_rule")
 ABOUT = (
     *("n_presentations", "n_listed", "seconds", "peak_memory_mb", "threads", "data"),
-    *("data_sha256", "date", "commit", "versions", "hardware", "command", "config", "subjects"),
+    *(
+        "data_sha256",
+        "date",
+        "commit",
+        "versions",
+        "hardware",
+        "command",
+        "config",
+        "subjects",
+        "devices",
+    ),
 )
 COLUMNS = (*KEY, *JUDGED, *CHOSEN, *ABOUT)
+MAX_TABLE = 2**28  # bytes
 
 Key = Callable[[Mapping[str, object]], tuple[str, ...]]
 Arm = dict[str, object]  # what an arm changes in a run's config; "pattern" at least
 MP: Arm = {"pattern": "mp", "order": "alternating", "stages": 2}
-FIRST: tuple[Arm, ...] = (
-    {"pattern": "rgb"},
-    {"pattern": "identity"},
-    {"pattern": "lbp"},
-    {"pattern": "random"},
-    {"pattern": "mp", "order": "joint", "stages": 1},
-    MP,
-)
+MAIN: tuple[Arm, ...] = ({"pattern": "rgb"}, {"pattern": "lbp"}, {"pattern": "random"}, MP)
 CORE: tuple[Arm, ...] = (
-    *FIRST,
+    *MAIN,
+    {"pattern": "identity"},
     {"pattern": "msr"},
+    {"pattern": "mp", "order": "joint", "stages": 1},
     {**MP, "stages": 1},
     {**MP, "order": "bilevel"},
 )
+ALONE: tuple[Arm, ...] = (
+    {**MP, "fusion": "alone"},
+    {"pattern": "lbp", "fusion": "alone"},
+    {"pattern": "random", "fusion": "alone"},
+)
+AUGMENTED: tuple[Arm, ...] = tuple({**arm, "augment": "camera"} for arm in MAIN)
 FACTOR_BY_FACTOR: tuple[Arm, ...] = (
     {"pattern": "gradient"},
     {**MP, "order": "bilevel-first-order"},
@@ -73,7 +90,12 @@ FACTOR_BY_FACTOR: tuple[Arm, ...] = (
     {**MP, "inner_steps": 1},
     {**MP, "inner_steps": 4},
 )
-GRIDS = {"core": CORE, "full": (*CORE, *FACTOR_BY_FACTOR)}
+GRIDS = {
+    "main": MAIN,
+    "core": CORE,
+    "full": (*CORE, *ALONE, *AUGMENTED, *FACTOR_BY_FACTOR),
+}
+SEEDS = {"main": 5, "core": 3, "factor": 1}  # as planned, before anything was compared
 
 
 def key_of(config: Mapping[str, object]) -> tuple[str, ...]:
@@ -86,9 +108,13 @@ def name_of(row: Mapping[str, object]) -> str:
     name = str(row["pattern"])
     if name == "mp":
         name += f" {row['order']} {row['stages']}"
-    for factor, usual in (("fusion", "hfm"), ("loss", "ce+mse")):
+    for factor, usual in (("fusion", "hfm"), ("loss", "ce+mse"), ("episodes", "domain")):
         if row[factor] != usual:
             name += f" {row[factor]}"
+    if row["second_start"] != "anew":
+        name += " H kept"
+    if row["augment"] != "none":
+        name += " augmented"
     if row["pattern"] == "mp" and str(row["inner_steps"]) != str(_usual_steps(row)):
         name += f" K={row['inner_steps']}"
     return name
@@ -111,28 +137,33 @@ def arms_of(preset: str, training: str = "classroom") -> dict[str, Arm]:
 def grid(
     preset: str,
     domains: Sequence[str],
-    seeds: int = 5,
+    seeds: int | None = None,
     training: str = "classroom",
     arms: Sequence[str] | None = None,
     targets: Sequence[str] | None = None,
     recipes: Mapping[tuple[str, str], Mapping[str, object]] | None = None,
+    sources: Sequence[str] | None = None,
 ) -> list[RunConfig]:
     """Return the runs of a preset, the most telling first.
 
     Parameters
     ----------
-    preset : {"core", "full"}
-        Which arms: the patterns and orders; or those and every factor changed by itself.
+    preset : {"main", "core", "full"}
+        Which arms: the four that are compared first; all patterns and orders; or those, patterns
+        alone, images augmented, and every factor changed by itself.
     domains : sequence of str
-        All domains of the data.
-    seeds : int
-        Seeds 0, 1, ... of every arm and target.
+        The sources and targets, each left out in turn.
+    seeds : int, optional
+        Seeds 0, 1, ... of every arm and target; by default as planned: five of the main arms, one
+        of those with one factor changed, three of all others.
     training : str
         The preset of every run (`config.PRESETS`).
     arms, targets : sequence of str, optional
         Only these, arms as `name_of` names them.
     recipes : mapping, optional
         What a pattern changes before a target, see `experiments.search`.
+    sources : sequence of str, optional
+        Learn from these alone; the targets are the other domains.
 
     Raises
     ------
@@ -140,33 +171,46 @@ def grid(
         An unknown name, or no seed.
     """
     named = arms_of(preset, training)
-    if seeds < 1:
+    if seeds is not None and seeds < 1:
         raise InputError(f"--seeds is {seeds}; expected at least 1")
-    for what, given, known in (("arms", arms, named), ("targets", targets, domains)):
+    judged = [d for d in domains if d not in (sources or ())]
+    for what, given, known in (
+        ("arms", arms, named),
+        ("sources", sources, domains),
+        ("targets", targets, judged),
+    ):
         if unknown := [g for g in given or () if g not in known]:
             more = "; --preset full has more" if what == "arms" and preset == "core" else ""
             raise InputError(
                 f"--{what} names '{unknown[0]}'; expected some of: {', '.join(known)}{more}"
             )
     places = {name: place for place, name in enumerate(named)}
+    factors = len(named) - len(FACTOR_BY_FACTOR) if preset == "full" else len(named)
+
+    def group(name: str) -> str:
+        if places[name] < len(MAIN):
+            return "main"
+        return "core" if places[name] < factors else "factor"
 
     def urgency(config: RunConfig) -> tuple[int | bool, ...]:
-        arm, seed = places[name_of(config.to_dict())], config.seed
-        # the first arms at three seeds, the other core arms, two more seeds, then the rest
-        return arm >= len(CORE), seed > 2, arm >= len(FIRST) and seed < 3, seed, arm
+        name = name_of(config.to_dict())
+        late = group(name) == "main" and config.seed > 2
+        # the main arms at three seeds, the others, two more seeds, then one factor at a time
+        order = {"main": 0, "core": 1, "factor": 3}[group(name)]
+        return 2 if late else order, config.seed, places[name]
 
     configs = [
         make_config(
             training,
             target,
-            tuple(domains),
+            tuple(domains) if sources is None else (*sources, target),
             seed=seed,
             **{**(recipes or {}).get((arm["pattern"], target), {}), **arm},
         )
         for name, arm in named.items()
-        for target in domains
-        for seed in range(seeds)
-        if name in (arms or named) and target in (targets or domains)
+        for target in judged
+        for seed in range(seeds or SEEDS[group(name)])
+        if name in (arms or named) and target in (targets or judged)
     ]
     return sorted(configs, key=urgency)
 
@@ -266,30 +310,23 @@ def learn_and_judge(
     """
     import torch
 
+    from hfnmp_lite.evaluate.adapt import repaired
     from hfnmp_lite.evaluate.scoring import score_presentations
-    from hfnmp_lite.learn.compute import Compute
-    from hfnmp_lite.learn.fit import SELECTION, THRESHOLD_RULE, fit
+    from hfnmp_lite.learn.fit import SELECTION, THRESHOLD_RULE
 
-    torch.set_num_threads(1)
     try:
         started = time.perf_counter()
         presentations = load_data(manifest)
         protocol = protocol_of(config, presentations)
-        with tempfile.TemporaryDirectory(dir=scratch) as folder:
-            detector = fit(
-                config,
-                protocol.training,
-                protocol.validation,
-                Path(folder),
-                progress=False,
-                compute=Compute(Machine(accelerator="cpu")),  # every row the same arithmetic
-            )
+        detector = learn(config, protocol.training, protocol.validation)
         rows = []
         for domain in judged:
-            scored = score_presentations(
-                detector, [p for p in presentations if p.domain == domain], config.size
-            )
+            target = protocol.target
+            if domain != config.target:
+                target = [p for p in presentations if p.domain == domain]
+            scored = score_presentations(detector, target, config.size)
             verdict = judge(scored, detector.threshold)
+            verdict |= repaired(detector, target, scored, config.size)
             row = {name: getattr(config, name) for name in FACTORS} | {
                 "target": domain,
                 "seed": config.seed,
@@ -304,27 +341,12 @@ def learn_and_judge(
                 "peak_memory_mb": peak_memory_mb(),
                 "threads": torch.get_num_threads(),
                 "config": json.dumps(config.to_dict()),
-                "subjects": json.dumps(tally(scored, detector.threshold)),
+                **tallies(scored, target, detector.threshold),
             }
             rows.append(row)
         return rows
     except (InputError, FloatingPointError, OSError) as error:
         return f"{name_of(config.to_dict())}, {config.target}, seed {config.seed}: {error}"
-
-
-def tally(scored: Iterable[object], threshold: float) -> dict[str, list[int]]:
-    """Count by subject: [live rejected, live, attacks accepted, attacks].
-
-    Where there is no score nobody was let in: a live one counts as rejected, an attack does not as
-    accepted, as in `evaluate.metrics`.
-    """
-    counts: dict[str, list[int]] = {}
-    for s in scored:
-        count = counts.setdefault(s.subject, [0, 0, 0, 0])
-        accepted = s.score >= threshold  # False where there is no score (NaN)
-        count[0 if s.live else 2] += int(accepted != s.live)
-        count[1 if s.live else 3] += 1
-    return counts
 
 
 def data_identity(manifest: str | Path | None) -> dict[str, str]:
@@ -387,10 +409,10 @@ def read_rows(path: Path, key: Key = key_of) -> list[dict[str, str]]:
         It is missing, damaged, of another version, or holds a run twice.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
+        with opened_table(path, (), MAX_TABLE) as reader:
             header = tuple(reader.fieldnames or ())
             if header != COLUMNS:
+                check_commas(path, ",".join(header))
                 missing = [c for c in COLUMNS if c not in header] or "none, but in another order"
                 raise InputError(
                     f"{path}: is not a results table of this version of hfnmp ablate (columns "
@@ -399,7 +421,7 @@ def read_rows(path: Path, key: Key = key_of) -> list[dict[str, str]]:
             rows = list(reader)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; hfnmp ablate --out writes it") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
         raise InputError(
             f"{path}: cannot be read as a results table ({error}); restore it, or give another file"
         ) from None

@@ -14,9 +14,11 @@ import numpy as np
 from tqdm import tqdm
 
 from hfnmp_lite.data.capture import crop_face, read_image, whole_image
+from hfnmp_lite.data.formats import VIDEO_SUFFIXES
 from hfnmp_lite.data.loaders import load_frame, to_batch
-from hfnmp_lite.data.presentations import VIDEO_SUFFIXES, read_manifest
+from hfnmp_lite.data.presentations import read_manifest
 from hfnmp_lite.data.videos import choose, decode
+from hfnmp_lite.evaluate.adapt import repair as repair_detector
 from hfnmp_lite.evaluate.scoring import score_images
 from hfnmp_lite.experiments.run import settings_of
 from hfnmp_lite.files import InputError, one_line
@@ -28,12 +30,23 @@ BATCH = 32  # frames of a video in one pass
 
 
 class FrameScore(NamedTuple):
-    """One frame of a video: its number, seconds from the start (None where unknown), its score."""
+    """One frame of a video: its number, its score, and seconds from the start by its time stamp.
+
+    Seconds are None where the file states none.
+    """
 
     frame: int
     seconds: float | None
     score: float
     face: str
+
+
+class Repair(NamedTuple):
+    """How a detector is repaired (`evaluate.adapt.repair`), and by the pictures of which manifest."""
+
+    threshold: str
+    adapt: str
+    unlabelled: Path
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,7 @@ def predict(
     crop: bool = True,
     frames: int = 10,
     keep_crops: bool = False,
+    repair: Repair | None = None,
 ) -> list[Verdict]:
     """Score image and video files, and the files in folders, in the order given.
 
@@ -99,6 +113,8 @@ def predict(
         How many of a video are scored, evenly spaced.
     keep_crops : bool
         Whether verdicts hold what was scored.
+    repair : Repair, optional
+        Changes a copy of the detector first.
 
     Raises
     ------
@@ -107,8 +123,7 @@ def predict(
     """
     if frames < 1:
         raise InputError(f"frames is {frames}; expected at least 1")
-    detector = load_checkpoint(checkpoint)
-    size = settings_of(checkpoint, detector).size
+    detector, size = _repaired(checkpoint, repair)
     verdicts = []
     listed = [file for given in files for file in _listed(given)]
     films = any(file.suffix.lower() in VIDEO_SUFFIXES for file in listed)
@@ -133,7 +148,9 @@ def predict(
     return verdicts
 
 
-def predict_manifest(checkpoint: Path, manifest: Path, keep_crops: bool = False) -> list[Verdict]:
+def predict_manifest(
+    checkpoint: Path, manifest: Path, keep_crops: bool = False, repair: Repair | None = None
+) -> list[Verdict]:
     """Score every presentation of a manifest as `predict` scores files, its frames as they are.
 
     Raises
@@ -142,8 +159,7 @@ def predict_manifest(checkpoint: Path, manifest: Path, keep_crops: bool = False)
         The checkpoint or the manifest cannot be used.
     """
     presentations = read_manifest(manifest)
-    detector = load_checkpoint(checkpoint)
-    size = settings_of(checkpoint, detector).size
+    detector, size = _repaired(checkpoint, repair)
     verdicts = []
     quiet = len(presentations) < 20
     for p in tqdm(presentations, desc="scoring", unit="video", disable=quiet, leave=False):
@@ -167,6 +183,16 @@ def predict_manifest(checkpoint: Path, manifest: Path, keep_crops: bool = False)
             Verdict(p.id, score, named, "not sought", None, detector.threshold, scored, kept)
         )
     return verdicts
+
+
+def _repaired(checkpoint: Path, asked: Repair | None) -> tuple[Detector, int]:
+    """Load a detector, repaired where that is asked for, and the side of its input."""
+    detector = load_checkpoint(checkpoint)
+    size = settings_of(checkpoint, detector).size
+    if asked is not None:
+        pictures = read_manifest(asked.unlabelled)
+        detector = repair_detector(detector, pictures, asked.threshold, asked.adapt, size)
+    return detector, size
 
 
 def _named(detector: Detector, score: float) -> str | None:
@@ -202,7 +228,7 @@ def _score_video(
     crops = [image for image, _ in cut.values()]
     scores = _scores(detector, crops)
     scored = tuple(
-        FrameScore(number, number / decoded.rate if decoded.rate else None, score, face)
+        FrameScore(number, decoded.seconds.get(number), score, face)
         for (number, (_, face)), score in zip(cut.items(), scores, strict=True)
     )
     return scored, tuple(crops)

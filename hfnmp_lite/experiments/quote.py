@@ -125,11 +125,18 @@ def _compared(runs: Path) -> str:
     return markdown(summarise_file(runs))
 
 
+def _regime(file: Path) -> str:
+    from hfnmp_lite.experiments.regime import render
+
+    return render(json.loads(file.read_text(encoding="utf-8")))
+
+
 SOURCES: dict[str, Callable[[Path], str]] = {
     "ablation.csv": _compared,
     "confirmation.csv": _compared,
     "rerun.csv": _repeated,
     "bench.json": speeds,
+    "regime.json": _regime,
 }
 
 

@@ -18,8 +18,15 @@ from hfnmp_lite.data.lists import describe as describe_lists
 from hfnmp_lite.data.presentations import Presentation, missing_frames, read_manifest
 from hfnmp_lite.data.protocols import Protocol, leave_one_out, name_of
 from hfnmp_lite.data.samples import root
-from hfnmp_lite.evaluate import metrics
-from hfnmp_lite.files import InputError, LostProcess, exclusive, lock_of, write_whole
+from hfnmp_lite.experiments.recipe import judge
+from hfnmp_lite.files import (
+    InputError,
+    LostProcess,
+    exclusive,
+    lock_of,
+    open_regular,
+    write_whole,
+)
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 
 if TYPE_CHECKING:
@@ -101,6 +108,7 @@ def _learn_and_judge(
     # torch takes seconds to import: only once everything that can be refused has been.
     import torch
 
+    from hfnmp_lite.evaluate.adapt import repaired
     from hfnmp_lite.evaluate.scoring import write_scores
     from hfnmp_lite.learn.compute import Compute
     from hfnmp_lite.learn.fit import SELECTION, THRESHOLD_RULE, fit
@@ -138,6 +146,7 @@ def _learn_and_judge(
         "fusion": config.fusion,
         "loss": config.loss,
         "inner_steps": config.inner_steps,
+        "augment": config.augment,
         "preset": config.preset,
         "seed": config.seed,
         "data": SHIPPED if manifest is None else str(manifest),
@@ -153,6 +162,7 @@ def _learn_and_judge(
         "auc_sources": detector.validation["auc"],
         "hter_sources": detector.validation["hter"],
         **judge(scored, detector.threshold),
+        **repaired(detector, protocol.target, scored, config.size),
         "seconds": round(time.perf_counter() - started, 1),
         "peak_memory_mb": peak_memory_mb(),
         "threads": torch.get_num_threads(),  # sums in another order round otherwise
@@ -206,44 +216,23 @@ def _board(folder: Path, wanted: bool) -> Iterator[Watch | None]:
         yield watch
 
 
-def judge(scored: Sequence[Scored], threshold: float | None) -> dict[str, object]:
-    """Turn scores and the source threshold into the figures of metrics.json.
-
-    Figures that looked at the target's own scores for their threshold carry `oracle`. Without a
-    threshold the figures that need one are None.
-    """
-    from hfnmp_lite.evaluate.scoring import as_arrays
-
-    result = metrics.evaluate(**as_arrays(scored), threshold=threshold)
-    return {
-        "threshold": threshold,
-        "hter": result.hter,
-        "hter_ci": result.intervals.get("hter"),
-        "far": result.far,
-        "frr": result.frr,
-        "apcer": result.apcer,
-        "bpcer": result.bpcer,
-        "bpcer_ci": result.intervals.get("bpcer"),
-        "acer": result.acer,
-        "auc": result.auc,
-        "auc_ci": result.intervals["auc"],
-        "eer_oracle": result.eer,
-        "hter_oracle": result.hter_oracle,
-        "bpcer20_oracle": result.bpcer20_oracle,
-        "live_accepted_at_apcer1_oracle": result.live_accepted_at_apcer1_oracle,
-        "n_presentations": result.n - result.n_failed,
-        "n_listed": result.n,
-    }
-
-
 def evaluate(
-    folder: Path, manifest: str | Path | None = None, domain: str | None = None
+    folder: Path,
+    manifest: str | Path | None = None,
+    domain: str | None = None,
+    threshold: str = "source",
+    adapt: str = "none",
+    unlabelled: str | Path | None = None,
 ) -> dict[str, object]:
     """Score the target of a finished run once more, on its own data or on another manifest.
 
     A checkpoint alone, the authors' too, is judged on a manifest; where it holds no threshold,
     figures that need one are None. `domain` is judged instead of the run's target, for example
     one's own recordings; it must not be one that the run learned from.
+
+    Where a repair is asked for (`evaluate.adapt`), its figure stands beside the others under a name
+    of its own. It is learned from the pictures of `unlabelled`, or else from half of the target's
+    subjects and judged on the other half, and the other way round.
 
     Raises
     ------
@@ -253,26 +242,44 @@ def evaluate(
     folder = Path(folder)
     if folder.is_file() and manifest is None:
         raise InputError(f"{folder}: is a checkpoint; give --manifest to judge it on")
-    stored = {"data": SHIPPED} if folder.is_file() else read_metrics(folder)
+    if manifest is None:
+        manifest = stored_manifest(folder)
+    elif not folder.is_file():
+        read_metrics(folder)
     from hfnmp_lite.evaluate.scoring import score_presentations
     from hfnmp_lite.model.checkpoint import load_checkpoint
 
     detector = load_checkpoint(folder)
     config = settings_of(folder, detector)
-    if manifest is None and stored["data"] != SHIPPED:
-        manifest = stored["data"]
     data = load_data(manifest)
     wanted = choose_domain(domain, config, {p.domain for p in data}, folder)
     if wanted in config.sources:
         raise InputError(f"{folder}: learned from '{wanted}', so it cannot be judged there")
-    target = [p for p in data if p.domain == wanted]
+    if wanted == config.target:
+        target = protocol_of(config, data).target
+    else:
+        target = [p for p in data if p.domain == wanted]
     scored = score_presentations(detector, target, config.size, progress=True)
-    return {
+    result = {
         "target": wanted,
         "protocol": name_of(config.sources, wanted),
         "lists": describe_lists(target),
         **judge(scored, detector.threshold),
     }
+    name = {
+        ("quantile", "none"): "hter_quantile",
+        ("source", "statistics"): "hter_adapted",
+        ("quantile", "statistics"): "hter_adapted_quantile",
+    }.get((threshold, adapt))
+    if name is None:
+        return result
+    from hfnmp_lite.evaluate import adapt as repairs
+
+    if unlabelled is None:
+        return result | {name: repairs.repaired(detector, target, scored, config.size)[name]}
+    changed = repairs.repair(detector, load_data(unlabelled), threshold, adapt, config.size)
+    scored = score_presentations(changed, target, config.size, progress=True)
+    return result | {name: judge(scored, changed.threshold)["hter"]}
 
 
 def settings_of(path: Path, detector: Detector) -> RunConfig:
@@ -311,9 +318,43 @@ def choose_domain(asked: str | None, config: RunConfig, known: Iterable[str], ru
 
 
 def stored_data(folder: Path) -> list[Presentation]:
-    """Read the data that a finished run was made on."""
-    data = str(read_metrics(folder)["data"])
-    return load_data(None if data == SHIPPED else data)
+    """Read the data that a finished run was made on; errors as `stored_manifest`."""
+    return load_data(stored_manifest(folder))
+
+
+def stored_manifest(folder: Path) -> str | None:
+    """Return the manifest that a finished run was made on, None for the shipped samples'.
+
+    Raises
+    ------
+    InputError
+        There is no finished run; its manifest is not found from here, or is not the same any more.
+    """
+    read_metrics(folder)
+    path = Path(folder) / "config.json"
+    try:
+        known = dict(_read_json(path)["data"])
+        named, manifest = known["manifest"], _manifest_of(known["manifest"])
+        now = _identity(manifest)
+        if now["sha256"] != known["sha256"]:
+            raise InputError(
+                f"{named}: is not what {folder} was made on (its sha256 differs); restore it, go "
+                "to the folder where the run was made, or give --manifest to judge on other data"
+            )
+    except FileNotFoundError:
+        raise InputError(
+            f"{named}: not found from this folder, and {folder} was made on it; go to the folder "
+            "where the run was made, or give --manifest"
+        ) from None
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is damaged (no 'data'); expected what a run wrote") from None
+    return manifest
+
+
+def _manifest_of(named: object) -> str | None:
+    return None if named == SHIPPED else str(named)
 
 
 def read_metrics(folder: Path) -> dict[str, object]:
@@ -350,7 +391,7 @@ def begun(folder: Path) -> tuple[RunConfig, str | None, dict[str, object]]:
     try:
         manifest = asked["data"]["manifest"]
         config = RunConfig.from_dict(asked["config"])
-        return config, None if manifest == SHIPPED else manifest, dict(asked["machine"])
+        return config, _manifest_of(manifest), dict(asked["machine"])
     except (KeyError, TypeError):
         raise InputError(
             f"{folder / 'config.json'}: is damaged; expected what a run wrote at its start"
@@ -429,10 +470,9 @@ def _claim(
 def _identity(manifest: str | Path | None) -> dict[str, str]:
     """Name the data and fix their content: the manifest holds the frames' checksums."""
     path = root() / "manifest.csv" if manifest is None else Path(manifest)
-    return {
-        "manifest": SHIPPED if manifest is None else str(manifest),
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
+    with open_regular(path) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"manifest": SHIPPED if manifest is None else str(manifest), "sha256": digest}
 
 
 def _differences(begun: Mapping[str, object], asked: Mapping[str, object]) -> str:

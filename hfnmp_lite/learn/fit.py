@@ -105,12 +105,15 @@ def fit(
         # Second stage: E frozen and in eval mode from here on, H anew (*released code*: intended).
         first = state
         state = start_stage(config, training, first.stage + 1, first.detector.extractor, compute)
+        if config.second_start == "first":
+            state.detector.network.load_state_dict(first.detector.network.state_dict())
         state.log, state.seconds, state.snapshots = first.log, first.seconds, first.snapshots
         state.supply.unreadable |= first.supply.unreadable
     if state.snapshots and compute.first:
         write_whole(folder / "snapshots.safetensors", to_safetensors(state.snapshots))
     detector = state.detector.eval()
     detector.threshold = float(state.best["threshold"])
+    detector.share_rejected = float(state.best["share_rejected"])
     detector.config = config.to_dict()
     detector.validation = {k: v for k, v in state.best.items() if k != "weights"}
     detector.validation["unreadable_frames"] = len(state.supply.unreadable)
@@ -316,6 +319,7 @@ def _look(
             "auc": look["val_auc"],
             "loss": look["val_loss"],
             "threshold": threshold,
+            "share_rejected": float((scores < threshold).mean()),
             "hter": look["val_hter"],
             "iteration": state.iteration,
             "weights": {k: v.detach().clone() for k, v in detector.state_dict().items()},

@@ -87,6 +87,9 @@ def start_stage(
     compute: Compute,
 ) -> State:
     """Fresh network, optimizers and batches; a fresh extractor where none is handed on."""
+    fusion = config.fusion
+    if fusion == "alone" and stage < config.stages:
+        fusion = "hfm"  # the extractor of two streams is the one to be tried alone
     if extractor is None:
         extractor = seeded(config.seed, build_pattern, config.pattern, **config.pattern_settings)
     else:
@@ -95,7 +98,7 @@ def start_stage(
         1000 * stage + config.seed,
         HFN,
         trunk=config.trunk,
-        fusion=config.fusion,
+        fusion=fusion,
         streams=1 if extractor is None else 2,
         map_in_score=config.loss != "ce",
     )

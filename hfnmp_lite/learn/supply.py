@@ -22,9 +22,11 @@ class Drawn:
     Attributes
     ----------
     meta_test : list of batches
-        K batches of one source domain; empty outside meta-learning.
+        K batches of one source domain (or camera, by `RunConfig.episodes`); empty outside
+        meta-learning.
     meta_train : batch
-        One batch of every other source domain, joined; of all of them outside meta-learning.
+        One batch of every other source domain (of as many other cameras), joined; of all domains
+        outside meta-learning.
     numbers : dict
         How many batches each domain has given once this iteration is done.
     """
@@ -72,19 +74,24 @@ class Supply:
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self.unreadable: set[Path] = set()
         self._meta = stage == 1 and config.order in META_ORDERS
+        groups: dict[str, list[Presentation]] = {}
+        for p in training:
+            apart = self._meta and config.episodes == "camera"
+            groups.setdefault(f"{p.domain}/{p.camera}" if apart else p.domain, []).append(p)
         self._domains = {
-            domain: DomainBatches(
-                [p for p in training if p.domain == domain],
+            name: DomainBatches(
+                groups[name],
                 config.per_class,
                 config.size,
                 seed=1000 * stage + config.seed,
                 shift=config.shift,
+                augment=config.augment,
                 first=rank,
                 step=world,
                 readers=self._readers if readers > 1 else None,
                 unreadable=self.unreadable,
             )
-            for domain in config.sources
+            for name in sorted(groups)
         }
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="supply")
         self._ahead: tuple[int, Future[Drawn]] | None = None
@@ -117,10 +124,12 @@ class Supply:
         self._readers.shutdown(wait=True, cancel_futures=True)
 
     def _draw(self, iteration: int) -> Drawn:
-        test, train = [], list(self._config.sources)
+        test, train = [], list(self._domains)
         if self._meta:
             rng = np.random.default_rng([self._config.seed, 3, iteration])
-            chosen, *train = rng.permutation(sorted(self._config.sources))
+            # as many as there are domains, however many cameras those have
+            count = max(2, len(self._config.sources))
+            chosen, *train = rng.permutation(train)[:count]
             supply = self._domains[chosen]
             test = [self._pin(supply.draw()) for _ in range(self._config.inner_steps)]
         joined = self._pin(join([self._domains[d].draw() for d in train]))

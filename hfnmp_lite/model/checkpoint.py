@@ -43,6 +43,7 @@ def save_checkpoint(path: str | Path, detector: Detector, config: Mapping[str, o
         if extractor is None
         else {"name": extractor.name, **extractor.settings},
         "threshold": detector.threshold,
+        "share_rejected": detector.share_rejected,
         "config": dict(config),
     }
     tensors = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
@@ -108,6 +109,7 @@ def load_checkpoint(path: str | Path) -> Detector:
         detector.threshold = None if about["threshold"] is None else float(about["threshold"])
         if detector.threshold is not None and not math.isfinite(detector.threshold):
             raise ValueError(f"its threshold is {detector.threshold}")
+        detector.share_rejected = about.get("share_rejected")
         detector.config = dict(about["config"])
     except (KeyError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__

@@ -11,7 +11,8 @@ class Detector(nn.Module):
     """An extractor and the network that reads its pattern: images (N, 3, H, W) in, Output out.
 
     The extractor is None for a network of one stream. `threshold`, chosen on the sources, accepts
-    a score at or above it as live; None before it is chosen. `config` says what the run that made
+    a score at or above it as live; None before it is chosen. `share_rejected` is the share of the
+    sources' held-out presentations below it. `config` says what the run that made
     the detector was asked to do, `validation` what it saw on the held-out subjects of the sources
     (known to the run alone, not kept in a checkpoint). Raises ValueError where extractor and
     streams do not match.
@@ -26,6 +27,7 @@ class Detector(nn.Module):
             )
         self.extractor, self.network = extractor, network
         self.threshold: float | None = None
+        self.share_rejected: float | None = None
         self.config: dict[str, object] = {}
         self.validation: dict[str, float] = {}
 

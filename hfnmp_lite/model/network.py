@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 
 from hfnmp_lite.model.fusion import HierarchicalFusion, Pyramid, Stream
 
-FUSIONS = ("hfm", "late", "concat", "top")
+FUSIONS = ("hfm", "late", "concat", "top", "alone")
 
 
 class Output(NamedTuple):
@@ -38,9 +38,10 @@ class HFN(nn.Module):
     ----------
     trunk : {"lite", "resnet18", "resnet50"}
         The trunk of each stream; the fusion's width is 64 for "lite" and 256 for the others.
-    fusion : {"hfm", "late", "concat", "top"}
+    fusion : {"hfm", "late", "concat", "top", "alone"}
         How the streams are fused: level by level (*released code*); *our ablations*: the mean
-        verdict of two networks of one stream; one trunk for six channels; the top level alone.
+        verdict of two networks of one stream; one trunk for six channels; the top level alone;
+        the pattern alone, the image unread.
     streams : {1, 2}
         1: the image alone, and `pattern` is None.
     normalise_image, normalise_pattern, map_in_score : bool
@@ -63,7 +64,7 @@ class HFN(nn.Module):
         super().__init__()
         if streams not in (1, 2):
             raise ValueError(f"streams is {streams}; expected 1 (image) or 2 (image and pattern)")
-        if fusion not in FUSIONS[: 4 if streams == 2 else 1]:
+        if fusion not in FUSIONS[: len(FUSIONS) if streams == 2 else 1]:
             raise ValueError(f"fusion is '{fusion}'; expected one of {FUSIONS}; one stream: 'hfm'")
         if fusion == "concat" and normalise_image != normalise_pattern:
             raise ValueError("fusion 'concat' has one input: normalise both or neither")
@@ -78,7 +79,8 @@ class HFN(nn.Module):
             return
         width = 64 if trunk == "lite" else 256
         channels = 6 if fusion == "concat" else 3
-        self.image_stream = Stream(trunk, width, normalise_image, channels)
+        if fusion != "alone":
+            self.image_stream = Stream(trunk, width, normalise_image, channels)
         if streams == 2 and fusion != "concat":
             self.pattern_stream = Stream(trunk, width, normalise_pattern)
         if fusion == "top":
@@ -95,7 +97,7 @@ class HFN(nn.Module):
 
     def see(self, images: Tensor) -> Tensor | Pyramid | Output:
         """Do all that needs no pattern; `judge` takes the result."""
-        if self.mode == "concat":
+        if self.mode in ("concat", "alone"):
             return images
         return self.image_network(images) if self.mode == "late" else self.image_stream(images)
 
@@ -109,6 +111,8 @@ class HFN(nn.Module):
         other = None
         if self.mode == "concat":
             seen = self.image_stream(torch.cat([seen, pattern], 1))
+        elif self.mode == "alone":
+            seen = self.pattern_stream(pattern)
         elif pattern is not None:
             other = self.pattern_stream(pattern)
         p3, p7 = self.fusion(seen, other)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import warnings
 import zipfile
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor
 
 from hfnmp_lite.config import PRESETS, RunConfig
+from hfnmp_lite.data.quiet import quietly
 from hfnmp_lite.files import InputError
 from hfnmp_lite.model.detector import Detector
 from hfnmp_lite.model.network import HFN
@@ -153,7 +153,7 @@ def _state(given: object) -> dict[str, Tensor]:
 
 def _unpickled(path: Path) -> object:
     _check_zip(path)
-    with _allowed(), warnings.catch_warnings(action="ignore"):  # of the pickle's protocol
+    with _allowed(), quietly():  # of the pickle's protocol
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:

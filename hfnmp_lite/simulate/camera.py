@@ -44,10 +44,12 @@ MIDDLE_GREY = 0.21  # what auto exposure brings the centre-weighted mean to, lin
 
 @dataclass(frozen=True)
 class Camera:
-    """Everything that was drawn about one camera.
+    """A camera as it is in one presentation.
 
     Attributes
     ----------
+    name : str
+        The device's.
     n : int
         Sensor pixels across the crop for a 128-px output; scales with the output size.
     aperture : Aperture
@@ -80,8 +82,12 @@ class Camera:
         Share of the colour cast that white balance removes, 0 to 1.
     balance_error : tuple of 2 float
         Natural logarithm of its error in the red and the blue gain.
+    crop : float
+        Share of exposure, white balance and black level that follows the face crop; the rest is
+        what the room asks for, whoever or whatever is held up in it.
     """
 
+    name: str
     n: int
     aperture: Aperture
     shot: float
@@ -100,6 +106,24 @@ class Camera:
     exposure: float
     balance: float
     balance_error: tuple[float, float]
+    crop: float
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a camera sees of a room with a person in it, before anything is held up.
+
+    Attributes
+    ----------
+    luminance, darkest : float
+        Mean and darkest hundredth of the radiance; 1 = a diffuse white.
+    light : tuple of 3 float
+        Colour of the light, linear RGB, green = 1.
+    """
+
+    luminance: float
+    darkest: float
+    light: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -165,20 +189,23 @@ def linear_to_srgb(image: np.ndarray) -> np.ndarray:
     return np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** np.float32(1 / 2.4) - 0.055)
 
 
-def meter(irradiance: np.ndarray, camera: Camera) -> Settings:
+def meter(irradiance: np.ndarray, camera: Camera, room: Room) -> Settings:
     """Measure flare, auto exposure, auto white balance and black level.
 
-    All look at the picture alone. Exposure brings the centre-weighted mean luminance to
-    `MIDDLE_GREY`; white balance moves the mean colour towards `EXPECTED_MEAN` in camera RGB, by the
-    share `camera.balance`; black is the share `camera.black` of the darkest hundredth's level.
+    A camera meters the room; by the share `camera.crop` it follows what fills the crop. Exposure
+    brings the mean luminance (centre-weighted, in the crop) to `MIDDLE_GREY`. White balance turns
+    the room's light neutral and the crop's mean into `EXPECTED_MEAN`, in camera RGB, by the share
+    `camera.balance`. Black is the share `camera.black` of the darkest hundredth's level.
     Counterfactuals reuse the settings of the full picture.
 
     Parameters
     ----------
     irradiance : (n, n, 3) float32
         Linear RGB on the sensor plane, after PSF and aperture.
+    room : Room
+        Where the camera stands, with the person, live.
     """
-    n = irradiance.shape[0]
+    n, crop = irradiance.shape[0], camera.crop
     flare = camera.flare * irradiance.mean((0, 1), dtype=np.float64)
     irradiance = irradiance + flare.astype(np.float32)
     t = (np.arange(n, dtype=np.float32) + 0.5) / n - 0.5
@@ -188,26 +215,30 @@ def meter(irradiance: np.ndarray, camera: Camera) -> Settings:
     mean = float(np.average(luminance, weights=weight))
     luminance = np.minimum(luminance, 4 * mean)
     mean = max(float(np.average(luminance, weights=weight)), 1e-6)
-    exposure = MIDDLE_GREY * 2**camera.exposure / mean
-
-    darkest = float(np.percentile(luminance[::2, ::2], 1)) * exposure
+    exposure = MIDDLE_GREY * 2**camera.exposure / (room.luminance ** (1 - crop) * mean**crop)
+    darkest = (1 - crop) * room.darkest + crop * float(np.percentile(luminance[::2, ::2], 1))
 
     weight = weight * (luminance * exposure < 0.9)
     if weight.sum() <= 0:
         weight = np.ones_like(luminance)
     colour = np.array([np.average(irradiance[..., c], weights=weight) for c in range(3)])
     matrix = colour_matrix(camera.ccm)
-    measured = np.maximum(matrix @ np.maximum(colour, 1e-6), 1e-6)
-    expected = matrix @ EXPECTED_MEAN
-    cast = (expected / expected[1]) / (measured / measured[1])
-    gain = np.clip(cast, 0.3, 3.0) ** camera.balance
+    of_crop = _cast(matrix @ EXPECTED_MEAN, matrix @ np.maximum(colour, 1e-6))
+    of_room = _cast(matrix.sum(1), matrix @ np.array(room.light))
+    gain = (of_room ** (1 - crop) * of_crop**crop) ** camera.balance
     red, blue = gain[[0, 2]] * np.exp(camera.balance_error)
     return Settings(
         exposure=float(exposure),
         balance=(float(red), float(blue)),
         flare=tuple(float(v) for v in flare),
-        black=min(camera.black * darkest, 0.2),
+        black=min(camera.black * darkest * exposure, 0.2),
     )
+
+
+def _cast(wanted: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """Gains, green = 1, that turn a measured colour (3,) into the wanted one."""
+    measured = np.maximum(measured, 1e-6)
+    return np.clip((wanted / wanted[1]) / (measured / measured[1]), 0.3, 3.0)
 
 
 def develop(

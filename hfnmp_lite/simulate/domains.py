@@ -1,335 +1,413 @@
-"""Four capture conditions, each the analogue of a real data set's and named after none.
+"""Four data sets, each made with a handful of named devices in rooms of its own.
 
-A domain says how a camera, a room and a hand differ from those of another domain. Within one domain
-live faces and attacks share every distribution given here: the draws below are told no class.
+Each imitates how a real data set was made and is named after none. Within one, live faces and
+attacks share camera, room, pose and view, drawn before anything knows of a class. Between them all
+is different, also what gives an attack away: papers and displays are warmer or cooler than the
+room, paler or more vivid, darker or brighter, according to what was bought; so what tells attacks
+in one misleads in another. What holds everywhere is physics: halftone, moire, mirrored lamps,
+pictures taken twice.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-import numpy as np
-
-from hfnmp_lite.simulate import printing, screen
-from hfnmp_lite.simulate.camera import Camera
-from hfnmp_lite.simulate.geometry import Aperture
-
-Range = tuple[float, float]
+from hfnmp_lite.simulate.devices import CameraDevice, Display, Light, Printer, table
 
 
 @dataclass(frozen=True)
 class Domain:
-    """The ranges from which a domain's cameras, rooms and media are drawn.
-
-    Pairs are (low, high) of a uniform distribution unless a name says otherwise.
+    """A data set: what it was made with.
 
     Attributes
     ----------
-    like : str
-        Whose capture conditions these resemble.
-    n : tuple of int
-        Sensor pixels across the crop for a 128-px output; one is chosen.
-    sigma, fill_x, fill_y : Range
-        PSF in sensor pixels; share of the pixel pitch that collects light.
-    shot : Range
-        Shot noise factor, log-uniform [b].
-    jpeg : Range
-        JPEG quality.
-    key_kelvin, ambient_kelvin : float
-        Colour temperatures of the two lights.
-    backgrounds : tuple of str
-        What may stand behind the person.
+    name, like : str
+        What it is called; whose way of being made it imitates.
+    cameras : tuple of CameraDevice
+        What the system sees through.
+    attackers : tuple of CameraDevice
+        What took the pictures that are printed and shown; `n` is that of their face crops.
+    printers, displays : tuple of Printer, tuple of Display
+    lights : tuple of Light
     bend : float
-        Largest bend of a print.
+        Largest bend of a print, radians.
+    edges : float
+        Probability that a sheet or screen ends within the crop.
     tilt, roll : float
         Standard deviations of the camera's rotation against the scene, in degrees.
     zoom : float
         Standard deviation of the logarithm of the zoom.
     shift : float
         Standard deviation of the crop's position, in crop widths.
-    exposure : Range
-        Bias of the auto exposure, EV.
-    balance : Range
-        Share of a colour cast that auto white balance removes.
-    balance_error : float
-        Standard deviation of the logarithm of its red and blue gains.
-    vignette, flare, black, saturation, denoise, tone, sharpen : Range
-        As in `camera.Camera`.
     """
 
+    name: str
     like: str
-    n: tuple[int, ...]
-    sigma: Range
-    fill_x: Range
-    fill_y: Range
-    shot: Range
-    jpeg: Range
-    key_kelvin: float
-    ambient_kelvin: float
-    backgrounds: tuple[str, ...]
+    cameras: tuple[CameraDevice, ...]
+    attackers: tuple[CameraDevice, ...]
+    printers: tuple[Printer, ...]
+    displays: tuple[Display, ...]
+    lights: tuple[Light, ...]
     bend: float
+    edges: float
     tilt: float
     roll: float
     zoom: float
     shift: float
-    exposure: Range
-    balance: Range
-    balance_error: float
-    vignette: Range
-    flare: Range
-    black: Range
-    saturation: Range
-    denoise: Range
-    tone: Range
-    sharpen: Range
 
 
-DOMAINS: dict[str, Domain] = {
-    "webcam": Domain(
-        like="Idiap Replay-Attack: a laptop's webcam",
-        n=(112,),
-        sigma=(0.45, 0.70),
-        fill_x=(0.95, 0.95),
-        fill_y=(0.95, 0.95),
-        shot=(1e-3, 4e-3),
-        jpeg=(55, 75),
-        key_kelvin=3600,
-        ambient_kelvin=4200,
-        backgrounds=("wall", "curtain"),
-        bend=0.12,
-        tilt=3.0,
-        roll=1.5,
-        zoom=0.025,
-        shift=0.012,
-        exposure=(-0.35, 0.30),
-        balance=(0.86, 0.97),
-        balance_error=0.03,
-        vignette=(0.10, 0.30),
-        flare=(0.0, 0.04),
-        black=(0.2, 0.6),
-        saturation=(0.9, 1.1),
-        denoise=(0.35, 0.80),
-        tone=(0.30, 0.70),
-        sharpen=(0.20, 0.60),
-    ),
-    "handheld": Domain(
-        like="MSU-MFSD: an older phone in the hand",
-        n=(256,),
-        sigma=(0.24, 0.40),
-        fill_x=(0.90, 0.90),
-        fill_y=(0.50, 0.50),
-        shot=(0.6e-3, 2e-3),
-        jpeg=(70, 88),
-        key_kelvin=4800,
-        ambient_kelvin=5200,
-        backgrounds=("office",),
-        bend=0.35,
-        tilt=6.0,
-        roll=3.5,
-        zoom=0.045,
-        shift=0.020,
-        exposure=(-0.30, 0.30),
-        balance=(0.86, 0.97),
-        balance_error=0.040,
-        vignette=(0.08, 0.22),
-        flare=(0.0, 0.08),
-        black=(0.3, 0.9),
-        saturation=(0.8, 1.2),
-        denoise=(0.20, 0.60),
-        tone=(0.50, 0.90),
-        sharpen=(0.30, 0.80),
-    ),
-    "mixed": Domain(
-        like="CASIA-FASD: three cameras of three qualities",
-        n=(144, 256, 320),
-        sigma=(0.30, 0.70),
-        fill_x=(0.80, 0.80),
-        fill_y=(0.80, 0.80),
-        shot=(0.6e-3, 3e-3),
-        jpeg=(65, 92),
-        key_kelvin=6000,
-        ambient_kelvin=6800,
-        backgrounds=("wall", "curtain", "office", "outdoor"),
-        bend=0.35,
-        tilt=5.0,
-        roll=2.5,
-        zoom=0.045,
-        shift=0.016,
-        exposure=(-0.35, 0.35),
-        balance=(0.86, 0.97),
-        balance_error=0.050,
-        vignette=(0.05, 0.25),
-        flare=(0.0, 0.10),
-        black=(0.3, 0.95),
-        saturation=(0.75, 1.25),
-        denoise=(0.10, 0.60),
-        tone=(0.30, 0.90),
-        sharpen=(0.10, 0.70),
-    ),
-    "phone": Domain(
-        like="OULU-NPU: the front cameras of recent phones",
-        n=(320,),
-        sigma=(0.26, 0.40),
-        fill_x=(0.60, 0.90),
-        fill_y=(0.60, 0.90),
-        shot=(0.3e-3, 1.2e-3),
-        jpeg=(85, 95),
-        key_kelvin=5000,
-        ambient_kelvin=6200,
-        backgrounds=("office", "outdoor"),
-        bend=0.12,
-        tilt=5.0,
-        roll=3.0,
-        zoom=0.035,
-        shift=0.016,
-        exposure=(-0.25, 0.30),
-        balance=(0.88, 0.98),
-        balance_error=0.035,
-        vignette=(0.05, 0.18),
-        flare=(0.0, 0.08),
-        black=(0.3, 0.9),
-        saturation=(0.8, 1.2),
-        denoise=(0.30, 0.70),
-        tone=(0.60, 1.00),
-        sharpen=(0.40, 0.90),
-    ),
-}
-
-# What was changed after the first choice from the physics, and on which of the two permitted
-# grounds (in-domain AUC of an RGB network; the shortcut audit). Never on a cross-domain result.
-CHANGES: tuple[str, ...] = (
-    "Prints pass through a driver's profile (contrast .8-1.15, chroma 1.3-1.6) before the inks. "
-    "Ground: shortcut audit; without it prints were so dull that colour statistics told them from "
-    "live faces with an AUC of .88-.95 (live against both attacks .79-.81, ceiling .75).",
-    "Cameras have lens flare, a black level that follows the picture, and a saturation of their "
-    "own, drawn alike for live faces and attacks. Ground: shortcut audit; prints were still told "
-    "by their lifted shadows (.84-.95, both attacks .73-.76).",
-    "The attacker's picture has 90 to 280 pixels across the crop and JPEG quality 60 to 92 "
-    "instead of the canvas's pixels and 90 to 97; screens have bands of .02-.12 instead of "
-    ".004-.05, a white of .5-1.7 instead of .6-2.2 room whites, a veil of .006-.045 instead of "
-    ".004-.03, and a mirrored lamp or window in 85 % "
-    "instead of 65 % of takes, of radiance .05-.2 instead of .03-.2. Ground: in-domain AUC of an "
-    "RGB network on held-out subjects of all domains; it was .84, replays .66-.84.",
-    "In `webcam`, where the sensor sees hardly any moire or halftone, flare, black level, "
-    "saturation and white balance vary less than elsewhere. Ground: the same AUC, "
-    "which for replays in this domain was .69.",
+# fmt: off
+WEBCAM = Domain(
+    name="webcam",
+    like="Idiap Replay-Attack",
+    cameras=table(CameraDevice, """
+        cameras    | macbook
+        like       | laptop webcam, 320 x 240
+        n          | 112
+        sigma      | 0.45
+        fill_x     | 0.95
+        fill_y     | 0.95
+        shot       | 0.0012
+        cast       | -0.06 0.06
+        saturation | 0.95
+        tone       | 0.57
+        sharpen    | 0.5
+        denoise    | 0.7
+        jpeg       | 70
+        exposure   | -0.06
+        balance    | 0.85
+        crop       | 0.3
+        black      | 0.55
+        flare      | 0.026
+        vignette   | 0.15
+    """),
+    attackers=table(CameraDevice, """
+        attackers  | powershot             | iphone-3gs
+        like       | compact camera, 12 MP | phone of 2009, 3 MP
+        n          | 90                    | 64
+        sigma      | 0.35                  | 0.4
+        fill_x     | 0.9                   | 0.9
+        fill_y     | 0.9                   | 0.9
+        shot       | 0.0003                | 0.0008
+        cast       | 0.03 -0.03            | 0.02 -0.04
+        saturation | 1                     | 1
+        tone       | 0.1                   | 0.1
+        sharpen    | 0.5                   | 0.3
+        denoise    | 0.2                   | 0.3
+        jpeg       | 90                    | 82
+        exposure   | 0                     | 0
+        balance    | 0.85                  | 0.85
+        crop       | 0.3                   | 0.3
+        black      | 0.15                  | 0.15
+        flare      | 0.06                  | 0.06
+        vignette   | 0.15                  | 0.15
+    """),
+    printers=table(Printer, """
+        printers     | dcc2520
+        like         | office laser, plain A4
+        lpi          | 85
+        face_mm      | 45 70
+        paper        | 1.08 1 0.86
+        contrast     | 0.79
+        chroma       | 1.12
+        dot_gain     | 0.12
+        yule_nielsen | 1.8
+        black_share  | 0.6
+        grain        | 0.03
+        fibre        | 0.005
+        bands        | 0.02
+        gloss        | 0 0
+    """),
+    displays=table(Display, """
+        displays   | iphone-3gs       | ipad
+        like       | phone, 480 x 320 | tablet, 1024 x 768
+        ppi        | 163              | 132
+        face_mm    | 20 28            | 28 40
+        kelvin     | 5600             | 5600
+        brightness | 0.76             | 0.83
+        saturation | 1.08             | 1.06
+        gamma      | 2                | 2
+        black      | 0.005            | 0.003
+        bands      | 0.1              | 0.08
+        mirrors    | 0.12 0.4         | 0.12 0.4
+        veil       | 0.04             | 0.04
+        bezel      | 0.04             | 0.04
+    """),
+    lights=table(Light, """
+        lights         | controlled | adverse
+        key_kelvin     | 6200       | 7200
+        ambient_kelvin | 5600       | 6600
+        key_ratio      | 0.7 1.6    | 1.4 2.6
+        level          | 1          | 0.7
+        backgrounds    | wall       | curtain office
+    """),
+    bend=0.12, edges=0.45, tilt=3.0, roll=1.5, zoom=0.025, shift=0.012,
 )
 
+HANDHELD = Domain(
+    name="handheld",
+    like="MSU-MFSD",
+    cameras=table(CameraDevice, """
+        cameras    | macbook-air              | nexus-5
+        like       | laptop webcam, 640 x 480 | phone of 2013, 720 x 480
+        n          | 208                      | 256
+        sigma      | 0.3                      | 0.28
+        fill_x     | 0.8                      | 0.9
+        fill_y     | 0.8                      | 0.5
+        shot       | 0.0016                   | 0.0009
+        cast       | 0.05 -0.06               | 0.07 -0.04
+        saturation | 0.9                      | 1
+        tone       | 0.57                     | 0.65
+        sharpen    | 0.4                      | 0.6
+        denoise    | 0.4                      | 0.3
+        jpeg       | 76                       | 84
+        exposure   | -0.06                    | -0.05
+        balance    | 0.85                     | 0.85
+        crop       | 0.3                      | 0.3
+        black      | 0.55                     | 0.55
+        flare      | 0.026                    | 0.027
+        vignette   | 0.15                     | 0.15
+    """),
+    attackers=table(CameraDevice, """
+        attackers  | canon-550d           | iphone-5s
+        like       | reflex camera, 18 MP | phone of 2013, 8 MP
+        n          | 180                  | 170
+        sigma      | 0.32                 | 0.36
+        fill_x     | 0.9                  | 0.9
+        fill_y     | 0.9                  | 0.9
+        shot       | 0.00015              | 0.0005
+        cast       | -0.03 0.02           | -0.03 0.03
+        saturation | 1.05                 | 1.1
+        tone       | 0.1                  | 0.1
+        sharpen    | 0.5                  | 0.4
+        denoise    | 0.1                  | 0.3
+        jpeg       | 92                   | 86
+        exposure   | 0                    | 0
+        balance    | 0.85                 | 0.85
+        crop       | 0.3                  | 0.3
+        black      | 0.15                 | 0.15
+        flare      | 0.06                 | 0.06
+        vignette   | 0.15                 | 0.15
+    """),
+    printers=table(Printer, """
+        printers     | cp6015xh
+        like         | colour laser, bright A3 paper
+        lpi          | 85
+        face_mm      | 60 90
+        paper        | 0.91 0.99 1.08
+        contrast     | 0.81
+        chroma       | 1.62
+        dot_gain     | 0.12
+        yule_nielsen | 1.8
+        black_share  | 0.6
+        grain        | 0.02
+        fibre        | 0.005
+        bands        | 0.015
+        gloss        | 0 0.06
+    """),
+    displays=table(Display, """
+        displays   | iphone-5s         | ipad-air
+        like       | phone, 1136 x 640 | tablet, 2048 x 1536
+        ppi        | 326               | 264
+        face_mm    | 17 25             | 22 33
+        kelvin     | 5600              | 5500
+        brightness | 1.27              | 1.22
+        saturation | 0.9               | 0.92
+        gamma      | 2                 | 2
+        black      | 0.002             | 0.003
+        bands      | 0.03              | 0.04
+        mirrors    | 0.12 0.4          | 0.12 0.4
+        veil       | 0.04              | 0.04
+        bezel      | 0.04              | 0.04
+    """),
+    lights=table(Light, """
+        lights         | office
+        key_kelvin     | 4200
+        ambient_kelvin | 4800
+        key_ratio      | 0.7 2
+        level          | 1
+        backgrounds    | office
+    """),
+    bend=0.35, edges=0.5, tilt=6.0, roll=3.5, zoom=0.045, shift=0.02,
+)
 
-def draw_camera(rng: np.random.Generator, domain: Domain) -> Camera:
-    """Draw a camera of this domain; the same for a live face and for any attack."""
+MIXED = Domain(
+    name="mixed",
+    like="CASIA-FASD",
+    cameras=table(CameraDevice, """
+        cameras    | usb-old                         | usb-new                   | nex-5
+        like       | long-used USB camera, 640 x 480 | new USB camera, 480 x 640 | system camera, 1280 x 720
+        n          | 144                             | 176                       | 320
+        sigma      | 0.6                             | 0.4                       | 0.34
+        fill_x     | 0.8                             | 0.8                       | 0.8
+        fill_y     | 0.8                             | 0.8                       | 0.8
+        shot       | 0.0025                          | 0.0018                    | 0.0006
+        cast       | -0.09 0.05                      | -0.06 0.08                | -0.04 0.04
+        saturation | 0.95                            | 1.1                       | 1.05
+        tone       | 0.4                             | 0.45                      | 0.5
+        sharpen    | 0.1                             | 0.4                       | 0.6
+        denoise    | 0.5                             | 0.3                       | 0.2
+        jpeg       | 70                              | 80                        | 90
+        exposure   | 0.07                            | 0.06                      | 0.05
+        balance    | 0.85                            | 0.85                      | 0.85
+        crop       | 0.3                             | 0.3                       | 0.3
+        black      | 0.38                            | 0.4                       | 0.4
+        flare      | 0.044                           | 0.039                     | 0.034
+        vignette   | 0.15                            | 0.15                      | 0.15
+    """),
+    attackers=table(CameraDevice, """
+        attackers  | nex-5
+        like       | system camera, 1280 x 720
+        n          | 110
+        sigma      | 0.34
+        fill_x     | 0.8
+        fill_y     | 0.8
+        shot       | 0.0006
+        cast       | 0.04 -0.04
+        saturation | 1.1
+        tone       | 0.9
+        sharpen    | 0.4
+        denoise    | 0.2
+        jpeg       | 88
+        exposure   | 0
+        balance    | 0.85
+        crop       | 0.3
+        black      | 0.85
+        flare      | 0.01
+        vignette   | 0.15
+    """),
+    printers=table(Printer, """
+        printers     | copper-paper
+        like         | photo laser, copper paper
+        lpi          | 85
+        face_mm      | 60 100
+        paper        | 1.04 0.97 0.91
+        contrast     | 1.44
+        chroma       | 1.59
+        dot_gain     | 0.12
+        yule_nielsen | 1.8
+        black_share  | 0.6
+        grain        | 0.025
+        fibre        | 0.005
+        bands        | 0.025
+        gloss        | 0.02 0.1
+    """),
+    displays=table(Display, """
+        displays   | ipad
+        like       | tablet, 1024 x 768
+        ppi        | 132
+        face_mm    | 48 72
+        kelvin     | 5900
+        brightness | 1.24
+        saturation | 0.91
+        gamma      | 2.3
+        black      | 0.003
+        bands      | 0.08
+        mirrors    | 0.12 0.4
+        veil       | 0.008
+        bezel      | 0.04
+    """),
+    lights=table(Light, """
+        lights         | room
+        key_kelvin     | 6000
+        ambient_kelvin | 6800
+        key_ratio      | 0.8 2.4
+        level          | 1
+        backgrounds    | wall curtain office outdoor
+    """),
+    bend=0.35, edges=0.5, tilt=5.0, roll=2.5, zoom=0.045, shift=0.016,
+)
 
-    def uniform(pair: Range) -> float:
-        return float(rng.uniform(*pair))
+PHONE = Domain(
+    name="phone",
+    like="OULU-NPU",
+    cameras=table(CameraDevice, """
+        cameras    | desire-eye       | galaxy-s6       | meizu-x5        | asus-zenfone     | sony-xperia      | oppo-n3
+        like       | phone 2014 13 MP | phone 2015 5 MP | phone 2014 5 MP | phone 2015 13 MP | phone 2014 13 MP | phone 2014 16 MP
+        n          | 320              | 320             | 304             | 312              | 320              | 296
+        sigma      | 0.28             | 0.3             | 0.34            | 0.36             | 0.26             | 0.32
+        fill_x     | 0.9              | 0.8             | 0.8             | 0.7              | 0.9              | 0.8
+        fill_y     | 0.9              | 0.8             | 0.8             | 0.7              | 0.9              | 0.8
+        shot       | 0.0006           | 0.0004          | 0.0007          | 0.0008           | 0.0005           | 0.0005
+        cast       | 0.05 -0.05       | 0.06 -0.03      | 0.03 -0.07      | 0.07 -0.06       | 0.04 -0.04       | 0.05 -0.07
+        saturation | 1                | 1.1             | 0.95            | 1.05             | 1                | 1.05
+        tone       | 0.5              | 0.55            | 0.45            | 0.5              | 0.55             | 0.5
+        sharpen    | 0.6              | 0.8             | 0.5             | 0.7              | 0.7              | 0.5
+        denoise    | 0.4              | 0.6             | 0.5             | 0.5              | 0.4              | 0.5
+        jpeg       | 92               | 93              | 90              | 90               | 92               | 91
+        exposure   | 0.05             | 0.07            | 0.05            | 0.05             | 0.05             | 0.07
+        balance    | 0.85             | 0.85            | 0.85            | 0.85             | 0.85             | 0.85
+        crop       | 0.3              | 0.3             | 0.3             | 0.3              | 0.3              | 0.3
+        black      | 0.4              | 0.4             | 0.4             | 0.4              | 0.4              | 0.4
+        flare      | 0.039            | 0.039           | 0.039           | 0.039            | 0.039            | 0.039
+        vignette   | 0.15             | 0.15            | 0.15            | 0.15             | 0.15             | 0.15
+    """),
+    attackers=table(CameraDevice, """
+        attackers  | galaxy-s6-rear
+        like       | phone of 2015, rear 16 MP
+        n          | 170
+        sigma      | 0.3
+        fill_x     | 0.9
+        fill_y     | 0.9
+        shot       | 0.0003
+        cast       | -0.03 0.04
+        saturation | 1
+        tone       | 0.9
+        sharpen    | 0.6
+        denoise    | 0.3
+        jpeg       | 92
+        exposure   | 0
+        balance    | 0.85
+        crop       | 0.3
+        black      | 0.85
+        flare      | 0.01
+        vignette   | 0.15
+    """),
+    printers=table(Printer, """
+        printers     | c6011                       | pixma
+        like         | production laser, A3 glossy | inkjet, A3 glossy
+        lpi          | 133                         | 0
+        face_mm      | 55 80                       | 55 80
+        paper        | 0.93 0.99 1.06              | 0.92 0.99 1.08
+        contrast     | 1.41                        | 1.38
+        chroma       | 1.16                        | 1.2
+        dot_gain     | 0.12                        | 0.12
+        yule_nielsen | 1.8                         | 1.8
+        black_share  | 0.6                         | 0.6
+        grain        | 0.02                        | 0.05
+        fibre        | 0.005                       | 0.003
+        bands        | 0.006                       | 0.015
+        gloss        | 0.03 0.12                   | 0.03 0.12
+    """),
+    displays=table(Display, """
+        displays   | dell-1905fp          | macbook-retina
+        like       | monitor, 1280 x 1024 | laptop, 2560 x 1600
+        ppi        | 86                   | 227
+        face_mm    | 75 110               | 30 45
+        kelvin     | 5800                 | 6000
+        brightness | 0.79                 | 0.83
+        saturation | 1.06                 | 1.09
+        gamma      | 2.3                  | 2.3
+        black      | 0.005                | 0.002
+        bands      | 0.08                 | 0.05
+        mirrors    | 0.12 0.4             | 0.12 0.4
+        veil       | 0.008                | 0.008
+        bezel      | 0.04                 | 0.04
+    """),
+    lights=table(Light, """
+        lights         | session-1 | session-2   | session-3
+        key_kelvin     | 4800      | 4300        | 5200
+        ambient_kelvin | 5600      | 5000        | 6000
+        key_ratio      | 0.8 2     | 0.7 1.6     | 1.2 2.6
+        level          | 1.2       | 0.9         | 1
+        backgrounds    | office    | office wall | outdoor office
+    """),
+    bend=0.12, edges=0.0, tilt=5.0, roll=3.0, zoom=0.035, shift=0.016,
+)
+# fmt: on
 
-    shot = math.exp(uniform((math.log(domain.shot[0]), math.log(domain.shot[1]))))
-    # weights of the colour matrices, as [b]: uniform, then normalised
-    weights = rng.uniform(1e-8, 1.0, 4)
-    red_error, blue_error = rng.normal(0, domain.balance_error, 2)
-    return Camera(
-        n=int(rng.choice(domain.n)),
-        aperture=Aperture(uniform(domain.sigma), uniform(domain.fill_x), uniform(domain.fill_y)),
-        shot=shot,
-        read=math.exp(2.18 * math.log(shot) + 1.20 + float(rng.normal(0, 0.26))),
-        red_gain=uniform((1.9, 2.4)),
-        blue_gain=uniform((1.5, 1.9)),
-        ccm=tuple(float(w) for w in weights / weights.sum()),
-        vignette=uniform(domain.vignette),
-        flare=uniform(domain.flare),
-        black=uniform(domain.black),
-        saturation=uniform(domain.saturation),
-        denoise=uniform(domain.denoise),
-        tone=uniform(domain.tone),
-        sharpen=uniform(domain.sharpen),
-        jpeg=round(uniform(domain.jpeg)),
-        exposure=uniform(domain.exposure),
-        balance=uniform(domain.balance),
-        balance_error=(float(red_error), float(blue_error)),
-    )
+DOMAINS: dict[str, Domain] = {d.name: d for d in (WEBCAM, HANDHELD, MIXED, PHONE)}
 
-
-def draw_attacker_camera(rng: np.random.Generator) -> Camera:
-    """Draw the camera with which the attacker took the picture: a phone at some distance [t].
-
-    Its `n`, pixels across the crop, is that of the picture at any output size.
-    """
-    shot = math.exp(float(rng.uniform(math.log(1.5e-4), math.log(6e-4))))
-    weights = rng.uniform(1e-8, 1.0, 4)
-    red_error, blue_error = rng.normal(0, 0.03, 2)
-    return Camera(
-        n=round(math.exp(float(rng.uniform(math.log(90), math.log(280))))),
-        aperture=Aperture(float(rng.uniform(0.25, 0.40)), 0.9, 0.9),
-        shot=shot,
-        read=math.exp(2.18 * math.log(shot) + 1.20 + float(rng.normal(0, 0.26))),
-        red_gain=float(rng.uniform(1.9, 2.4)),
-        blue_gain=float(rng.uniform(1.5, 1.9)),
-        ccm=tuple(float(w) for w in weights / weights.sum()),
-        vignette=float(rng.uniform(0.0, 0.08)),
-        flare=float(rng.uniform(0.0, 0.02)),
-        black=float(rng.uniform(0.5, 1.0)),
-        saturation=float(rng.uniform(0.95, 1.15)),
-        denoise=float(rng.uniform(0.1, 0.4)),
-        tone=0.0,  # the curve is applied once, by the camera that the system sees through
-        sharpen=float(rng.uniform(0.0, 0.3)),
-        jpeg=int(rng.integers(60, 93)),
-        exposure=float(rng.uniform(-0.1, 0.1)),
-        balance=0.95,
-        balance_error=(float(red_error), float(blue_error)),
-    )
-
-
-def factor_table() -> str:
-    """Return the factors of `DOMAINS` as a markdown table, one row a factor."""
-    rows = ["| factor | " + " | ".join(f"`{name}`" for name in DOMAINS) + " |"]
-    rows.append("|---" * (len(DOMAINS) + 1) + "|")
-    for field in fields(Domain):
-        values = [_cell(field.name, getattr(domain, field.name)) for domain in DOMAINS.values()]
-        rows.append(f"| {_label(field.name)} | " + " | ".join(values) + " |")
-    for label, dots in (
-        ("screen pitch p (sensor pixels)", screen.PPI_WIDTH),
-        ("halftone pitch p (sensor pixels)", printing.LPI_WIDTH),
-    ):
-        values = [
-            f"{25.4 * min(d.n) / dots[1]:.2f}-{25.4 * max(d.n) / dots[0]:.2f}"
-            for d in DOMAINS.values()
-        ]
-        rows.append(f"| {label} | " + " | ".join(values) + " |")
-    return "\n".join(rows) + "\n"
-
-
-_LABELS = {
-    "like": "resembles",
-    "n": "n: sensor pixels across the crop at 128 px",
-    "sigma": "PSF sigma (sensor pixels)",
-    "fill_x": "pixel fill, x",
-    "fill_y": "pixel fill, y",
-    "shot": "shot noise x 1e-3, log-uniform",
-    "jpeg": "JPEG quality",
-    "key_kelvin": "key light (K)",
-    "ambient_kelvin": "ambient light (K)",
-    "bend": "bend of a print <=",
-    "tilt": "tilt (sigma, degrees)",
-    "roll": "roll (sigma, degrees)",
-    "zoom": "zoom (sigma of its log)",
-    "shift": "shift (sigma, crop widths)",
-    "exposure": "exposure bias (EV)",
-    "balance": "white balance: share removed",
-    "balance_error": "white balance: error (sigma of log gain)",
-}
-
-
-def _label(name: str) -> str:
-    return _LABELS.get(name, name)
-
-
-def _cell(name: str, value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, tuple):
-        return f"{value:g}"
-    if name in ("n", "backgrounds"):
-        return "/".join(str(v) for v in value) if name == "n" else ", ".join(map(str, value))
-    scale = 1e3 if name == "shot" else 1
-    low, high = (scale * v for v in value)
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+# What was changed after the first choice from the physics, and on which rows of the regime's table.
+# Never on a comparison of patterns.
+CHANGES: tuple[str, ...] = ("first choice",)

@@ -240,6 +240,7 @@ def draw_shot(
     key_kelvin: float,
     ambient_kelvin: float,
     backgrounds: tuple[str, ...],
+    key_ratio: tuple[float, float] = (0.7, 2.6),
 ) -> Shot:
     """Draw one presentation's pose, expression, light and place.
 
@@ -249,6 +250,8 @@ def draw_shot(
         The domain's light, in kelvin; each shot's own lies within a few per cent.
     backgrounds : tuple of str
         Kinds to choose from: "wall", "curtain", "office", "outdoor".
+    key_ratio : tuple of 2 float
+        Range of the key light's irradiance beside the ambient's.
 
     Raises
     ------
@@ -277,7 +280,7 @@ def draw_shot(
         key_z=key[2],
         key_kelvin=float(key_kelvin * rng.lognormal(0, 0.04)),
         ambient_kelvin=float(ambient_kelvin * rng.lognormal(0, 0.04)),
-        key_ratio=float(rng.uniform(0.7, 2.6)),
+        key_ratio=float(rng.uniform(*key_ratio)),
         background=str(rng.choice(backgrounds)),
         background_seed=int(rng.integers(0, 2**31)),
         background_light=float(rng.uniform(0.55, 1.1)),

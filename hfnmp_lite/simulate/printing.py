@@ -5,7 +5,8 @@ spreads in the paper (Yule and Nielsen's exponent in Neugebauer's sum). Each ink
 screen, at 15, 75, 0 and 45 degrees; the first harmonics of the four screens, dimmed by the optical
 transfer function at their true frequency, modulate the coverages at sensor pixel centres, so that
 rosettes and their beat with the sensor come out as they do before a camera. The sheet is bent,
-glossy, and ends somewhere. Ranges are our tuning [t].
+glossy, and ends somewhere. An inkjet has no screens: its grain is blue noise, at every setting of
+the cues.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from hfnmp_lite.files import InputError
 from hfnmp_lite.simulate import ink
 from hfnmp_lite.simulate.geometry import (
     DISTANCE,
@@ -29,7 +29,6 @@ from hfnmp_lite.simulate.geometry import (
     compose,
     cover,
     differentiate,
-    draw_sides,
     otf,
     pixel_centres,
     warp,
@@ -41,9 +40,6 @@ CUES = ("halftone", "glare", "bezel", "bands", "gamut")
 
 ANGLES = tuple(math.radians(a) for a in (15.0, 75.0, 0.0, 45.0))
 """Screen angles of cyan, magenta, yellow and black."""
-
-LPI_WIDTH = (5100.0, 15000.0)
-"""Lines per inch times the crop's width in mm, log-uniform [t]."""
 
 COARSE = 16
 """Slowly varying factors are evaluated on COARSE x COARSE points."""
@@ -61,8 +57,11 @@ class Print:
 
     Attributes
     ----------
+    name : str
+        The printer's.
     pitch : float
-        Of the halftone screens, in crop widths; times n it is in sensor pixels.
+        Of the halftone screens, in crop widths; times n it is in sensor pixels. 0: an inkjet, which
+        has none.
     turn : float
         Angle of the sheet's screens to the picture, radians.
     phases : tuple
@@ -96,8 +95,11 @@ class Print:
         What the printer's driver does to the picture, `ink.manage`.
     rim : float
         Width of the white rim beyond the picture, crop widths; beyond it one sees what is behind.
+    paper : tuple of 3 float
+        Reflectance of the bare paper beside that of white paper, linear RGB.
     """
 
+    name: str
     pitch: float
     turn: float
     phases: tuple[float, ...]
@@ -121,70 +123,7 @@ class Print:
     rim: float
     contrast: float
     chroma: float
-
-
-def draw(
-    rng: np.random.Generator,
-    *,
-    preset: str = "physical",
-    bend_max: float = 0.35,
-    sensor: int = 256,
-) -> Print:
-    """Draw a print.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    preset : {"physical", "vivid"}
-        "vivid" is for demonstrations: a coarse, strong halftone of .9-1.6 sensor pixels, strong
-        banding and gloss, the sheet's edge in view.
-    bend_max : float
-        Largest bend, radians; 0 keeps every sheet flat.
-    sensor : int
-        Pixels n across the sensor that will look; only "vivid" asks, for its pitch.
-
-    Raises
-    ------
-    InputError
-        If the preset is unknown.
-    """
-    if preset not in ("physical", "vivid"):
-        raise InputError(f"preset is {preset!r}; expected 'physical' or 'vivid'")
-    vivid = preset == "vivid"
-    lpi_width = math.exp(rng.uniform(*np.log(LPI_WIDTH)))
-    pixels = rng.uniform(0.9, 1.6)
-    glossy = rng.uniform() < 0.6
-    gloss = rng.uniform(0.15, 0.4) if vivid else rng.uniform(0.02, 0.12) * glossy
-    centred = 0.5 if vivid else 1.0  # 1: the lamp's mirror image is mostly within the view
-    bend = float(rng.uniform(-1.0, 1.0) * bend_max)
-    return Print(
-        pitch=pixels / sensor if vivid else 25.4 / lpi_width,
-        turn=float(rng.normal(0.0, 0.03)),
-        phases=tuple(float(v) for v in rng.uniform(0.0, 1.0, 8)),
-        strength=1.5 if vivid else 1.0,
-        dot_gain=float(rng.uniform(0.08, 0.18)),
-        yule_nielsen=float(rng.uniform(1.6, 2.1)),
-        black_share=float(rng.uniform(0.4, 0.9)),
-        grain=float(rng.uniform(0.01, 0.03)),
-        fibre=float(rng.uniform(0.002, 0.008)),
-        texture_seed=int(rng.integers(2**31)),
-        band_amplitude=float(rng.uniform(0.04, 0.08) if vivid else rng.uniform(0.003, 0.03)),
-        band_periods=tuple(float(v) for v in np.exp(rng.uniform(np.log(0.025), np.log(0.2), 3))),
-        band_phases=tuple(float(v) for v in rng.uniform(0.0, 1.0, 3)),
-        bend=bend,
-        bend_axis=float(rng.choice((0.0, math.pi / 2.0), p=(0.75, 0.25)) + rng.normal(0.0, 0.15)),
-        light_angle=float(rng.uniform(-0.6, 0.6)),
-        gloss=float(gloss),
-        gloss_width=float(rng.uniform(0.03, 0.12)),
-        gloss_at=(
-            float(rng.uniform(-centred, centred) * (abs(bend) + 0.1)),
-            float(rng.uniform(-centred, centred) * 0.12),
-        ),
-        sides=draw_sides(rng, 1.0 if vivid else 0.25, 0.08 if vivid else 0.05),
-        rim=float(rng.uniform(0.0, 0.05) * (rng.uniform() < 0.7)),
-        contrast=float(rng.uniform(0.8, 1.15)),
-        chroma=float(rng.uniform(1.3, 1.6)),
-    )
+    paper: tuple[float, float, float]
 
 
 def jitter(rng: np.random.Generator, medium: Print) -> Print:
@@ -337,6 +276,8 @@ def _texture(medium: Print, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, n
     """Grain (deviation, to be weighted by the ink) and fibre (factor): two (n, n) float32."""
     rng = np.random.default_rng(medium.texture_seed)
     noise = rng.standard_normal((2, TEXTURE, TEXTURE), np.float32)
+    if not medium.pitch:  # blue noise: what a dot's width averages away is left out
+        noise[0] -= cv2.GaussianBlur(noise[0], (0, 0), 1.5)
     fibre = cv2.GaussianBlur(noise[1], (0, 0), sigmaX=4.0, sigmaY=1.0)
     fibre += cv2.GaussianBlur(noise[1].T, (0, 0), sigmaX=1.2, sigmaY=3.0)
     sheet = np.dstack([4.0 * medium.grain * noise[0], medium.fibre / fibre.std() * fibre])
@@ -394,13 +335,17 @@ def present(
     plain = ink.reflectance(coverage, medium.yule_nielsen)
     base = plain if "gamut" in cues else warp(SRGB_TO_LINEAR[shown], x, y)
     lit = _shading(medium, x, y)[..., None] * np.asarray(light, np.float32)
-    rim, fine = ink.PAPER * lit, None
+    paper = np.array(medium.paper, np.float32)
+    rim, fine = ink.PAPER * paper * lit, None
+    if "gamut" in cues:
+        base = base * paper
     if "bands" in cues:
         base = base * _bands(medium, y)[..., None]
         envelopes["bands"] += medium.band_amplitude
-    if "halftone" in cues:
+    if "halftone" in cues and medium.pitch:
         modulated, envelopes["halftone"] = halftone(medium, view, aperture, n, coverage)
         fine = ink.reflectance(modulated, medium.yule_nielsen) / plain
+    if "halftone" in cues or not medium.pitch:
         grain, fibre = _texture(medium, x, y)
         dark = 1.0 - (plain @ LUMINANCE) / ink.PAPER
         base = base * ((1.0 + grain * dark * (1.0 - dark)) * fibre)[..., None]

@@ -7,6 +7,7 @@ anything knows of a class: only the medium differs.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -15,12 +16,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from hfnmp_lite.simulate import camera, face, printing, screen
-from hfnmp_lite.simulate.camera import Camera, Settings
-from hfnmp_lite.simulate.domains import DOMAINS, draw_attacker_camera, draw_camera
+from hfnmp_lite.simulate import camera, devices, face, printing, screen
+from hfnmp_lite.simulate.camera import Camera, Room, Settings
+from hfnmp_lite.simulate.devices import Light
+from hfnmp_lite.simulate.domains import DOMAINS, Domain
 from hfnmp_lite.simulate.geometry import (
     CUES,
     FRONTAL,
+    LUMINANCE,
     MARGIN,
     Presented,
     View,
@@ -35,6 +38,8 @@ FRAMES = 2
 KINDS = (None, "print", "replay")
 CUES_OF = {"print": printing.CUES, "replay": screen.CUES}
 ALL = frozenset(CUES)
+WALL = 0.3
+"""Reflectance of the room that a camera meters beside the person [t]."""
 
 
 class Key(NamedTuple):
@@ -71,6 +76,8 @@ class Take:
     domain : str
     subject, shot : Subject, Shot
         Who, and how they stood before the camera (the attacker's, if it is an attack).
+    light : str
+        The room, by name.
     view, camera : View, Camera
         How the system looked; drawn without knowledge of the class.
     noise_seed : int
@@ -90,6 +97,7 @@ class Take:
     domain: str
     subject: face.Subject
     shot: face.Shot
+    light: str
     view: View
     camera: Camera
     noise_seed: int
@@ -130,7 +138,7 @@ class Frame:
 
 
 def draw_subject_takes(
-    domain: str,
+    domain: str | Domain,
     seed: int,
     subject: int,
     *,
@@ -143,12 +151,13 @@ def draw_subject_takes(
     """Draw all presentations of one subject.
 
     Every part has a stream of random numbers of its own, so that asking for fewer kinds, frames or
-    presentations, or for a decoy, changes nothing else.
+    presentations, or for a decoy, changes nothing else; and a domain of the same name with other
+    cameras (lights, printers, displays) shows the same people in the same poses through those.
 
     Parameters
     ----------
-    domain : str
-        A key of `DOMAINS`.
+    domain : str or Domain
+        A key of `DOMAINS`, or a data set of one's own.
     seed, subject : int
         The benchmark's seed and the subject's number in its domain; skin tones take turns.
     kinds : tuple
@@ -163,7 +172,8 @@ def draw_subject_takes(
     dict of Key to tuple of Take
         One take a frame.
     """
-    place = list(DOMAINS).index(domain)
+    domain = DOMAINS[domain] if isinstance(domain, str) else domain
+    place = zlib.crc32(domain.name.encode())
 
     def stream(*path: int) -> np.random.Generator:
         return np.random.default_rng([seed, place, subject, *path])
@@ -171,15 +181,23 @@ def draw_subject_takes(
     person = _draw_person(stream(0), 1 + subject % 10)
     drawn: dict[Key, tuple[Take, ...]] = {}
     for p in range(presentations):
-        path = _draw_path(stream(1, p), domain, person, frames)
+        parts = [stream(1, p, part) for part in range(5)]
+        light = _one_of(parts[0], domain.lights)
+        path = _draw_path(parts[1:], domain, light, person, frames)
         for kind in kinds:
             code = ("print", "replay", "null").index(kind) + 1 if kind else 0
-            takes = _draw_kind(stream(2, p, code), path, kind, preset)
+            parts = [stream(2, p, code, part) for part in range(3)]
+            takes = _draw_kind(parts, domain, light, path, kind, preset)
             if decoy:
                 marks = stream(3, p, code)
                 takes = [_mark(take, marks) for take in takes]
             drawn[Key(p, kind)] = tuple(takes)
     return drawn
+
+
+def _one_of(rng: np.random.Generator, things: tuple):
+    """Choose by a number in [0, 1), so that two lists of one length are chosen from alike."""
+    return things[int(rng.random() * len(things))]
 
 
 def _draw_person(rng: np.random.Generator, tone: int) -> face.Subject:
@@ -190,50 +208,66 @@ def _draw_person(rng: np.random.Generator, tone: int) -> face.Subject:
 
 
 def _draw_path(
-    rng: np.random.Generator, domain: str, subject: face.Subject, frames: int
+    parts: list[np.random.Generator],
+    domain: Domain,
+    light: Light,
+    subject: face.Subject,
+    frames: int,
 ) -> list[Take]:
-    """Draw what live faces and attacks share: shot, camera and view, frame by frame."""
-    d = DOMAINS[domain]
+    """Draw what live faces and attacks share: shot, view and camera, frame by frame."""
+    of_shot, of_view, of_camera, of_frames = parts
     shot = face.draw_shot(
-        rng,
-        key_kelvin=d.key_kelvin,
-        ambient_kelvin=d.ambient_kelvin,
-        backgrounds=d.backgrounds,
+        of_shot,
+        key_kelvin=light.key_kelvin,
+        ambient_kelvin=light.ambient_kelvin,
+        backgrounds=light.backgrounds,
+        key_ratio=light.key_ratio,
     )
-    view = draw_view(rng, tilt_deg=d.tilt, roll_deg=d.roll, zoom=d.zoom, shift=d.shift)
-    cam = draw_camera(rng, d)
+    view = draw_view(
+        of_view, tilt_deg=domain.tilt, roll_deg=domain.roll, zoom=domain.zoom, shift=domain.shift
+    )
+    cam = devices.draw_camera(of_camera, _one_of(of_camera, domain.cameras), light)
     takes = []
     for index in range(frames):
         if index:
-            shot, view = face.jitter_shot(rng, shot), jitter_view(rng, view)
-        takes.append(Take(domain, subject, shot, view, cam, int(rng.integers(2**32))))
+            shot, view = face.jitter_shot(of_frames, shot), jitter_view(of_frames, view)
+        noise_seed = int(of_frames.integers(2**32))
+        takes.append(Take(domain.name, subject, shot, light.name, view, cam, noise_seed))
     return takes
 
 
 def _draw_kind(
-    rng: np.random.Generator, path: list[Take], kind: str | None, preset: str
+    parts: list[np.random.Generator],
+    domain: Domain,
+    light: Light,
+    path: list[Take],
+    kind: str | None,
+    preset: str,
 ) -> list[Take]:
     """Turn the shared path into takes of one kind; only noise seeds and the medium are new."""
-    d = DOMAINS[path[0].domain]
+    of_medium, of_attacker, of_frames = parts
     first = path[0]
     medium = attacker = None
+    how = {"preset": preset, "edges": domain.edges, "sensor": first.camera.n}
     if kind == "print":
-        medium = printing.draw(rng, preset=preset, bend_max=d.bend, sensor=first.camera.n)
+        printer = _one_of(of_medium, domain.printers)
+        medium = devices.draw_print(of_medium, printer, bend_max=domain.bend, **how)
     elif kind == "replay":
-        medium = screen.draw(rng, preset=preset, sensor=first.camera.n)
+        display = _one_of(of_medium, domain.displays)
+        medium = devices.draw_screen(of_medium, display, level=light.level, **how)
     if medium is not None:
-        attacker = draw_attacker_camera(rng)
-    attacker_seed, room_seed = (int(v) for v in rng.integers(2**32, size=2))
+        attacker = devices.draw_attacker(of_attacker, _one_of(of_attacker, domain.attackers), light)
+    attacker_seed, room_seed = (int(v) for v in of_attacker.integers(2**32, size=2))
     takes = []
     for index, take in enumerate(path):
         if index and kind == "print":
-            medium = printing.jitter(rng, medium)
+            medium = printing.jitter(of_frames, medium)
         elif index and kind == "replay":
-            medium = screen.jitter(rng, medium)
+            medium = screen.jitter(of_frames, medium)
         changes = {
             # a print shows the same picture in every frame; a replayed video moves
             "shot": first.shot if kind == "print" else take.shot,
-            "noise_seed": int(rng.integers(2**32)),
+            "noise_seed": int(of_frames.integers(2**32)),
             "attack_type": kind,
             "medium": medium,
             "attacker": attacker,
@@ -290,7 +324,7 @@ def render(
     if settings is None:
         whole = set(CUES_OF.get(take.attack_type, ())) <= set(cues)
         full = on if whole else _present(take, size, ALL, canvas)
-        settings = camera.meter(full.irradiance, take.camera)
+        settings = camera.meter(full.irradiance, take.camera, _room(take, size, canvas))
     mask = None if take.decoy is None else _decoy_mask(take.decoy, size)
 
     def burn_in(rgb: np.ndarray) -> np.ndarray:
@@ -306,7 +340,8 @@ def render(
 
 def measure(take: Take, size: int = 128, cues: frozenset[str] = ALL) -> Settings:
     """Return what the camera chooses when it sees the picture with these cues and no others."""
-    return camera.meter(_present(take, size, frozenset(cues), None).irradiance, take.camera)
+    seen = _present(take, size, frozenset(cues), None).irradiance
+    return camera.meter(seen, take.camera, _room(take, size, None))
 
 
 def _present(take: Take, size: int, cues: frozenset[str], canvas: np.ndarray | None) -> Presented:
@@ -323,7 +358,7 @@ def _present(take: Take, size: int, cues: frozenset[str], canvas: np.ndarray | N
         key = (take.subject, take.shot, pixels)
         shown = _captured(*key, take.attacker, take.attacker_seed)
     else:
-        shown = capture(canvas, take.attacker, take.attacker_seed)
+        shown = capture(canvas, take.shot, take.attacker, take.attacker_seed)
     module = printing if take.attack_type == "print" else screen
     behind = _behind(take.shot, take.room_seed, n)
     light = room_light(take.shot)
@@ -335,7 +370,24 @@ def canvas_pixels(n: int) -> int:
     return 2 * round(n * (1 + 2 * MARGIN) * (1.0 if n >= 200 else 1.5) / 2)
 
 
-def capture(radiance: np.ndarray, attacker: Camera, seed: int) -> np.ndarray:
+def room(radiance: np.ndarray, shot: face.Shot) -> Room:
+    """Return what a camera meters: half a person, whose canvas (m, m, 3) this is, half the room."""
+    small = cv2.resize(radiance, (64, 64), interpolation=cv2.INTER_AREA)
+    inside = round(64 * MARGIN / (1 + 2 * MARGIN))
+    luminance = (small @ LUMINANCE)[inside:-inside, inside:-inside]
+    light = room_light(shot)
+    mean = (float(luminance.mean()) + WALL * float(light @ LUMINANCE)) / 2
+    return Room(mean, float(np.percentile(luminance, 1)), tuple(float(v) for v in light))
+
+
+def _room(take: Take, size: int, canvas: np.ndarray | None) -> Room:
+    if canvas is None:
+        pixels = canvas_pixels(camera.sensor_pixels(take.camera, size))
+        canvas = _face(take.subject, take.shot, pixels)
+    return room(canvas, take.shot)
+
+
+def capture(radiance: np.ndarray, shot: face.Shot, attacker: Camera, seed: int) -> np.ndarray:
     """Take the attacker's picture of a canvas (m, m, 3), m even: sRGB uint8 (m, m, 3).
 
     The picture has the attacker's own pixels, enlarged to the canvas where they are fewer.
@@ -343,7 +395,7 @@ def capture(radiance: np.ndarray, attacker: Camera, seed: int) -> np.ndarray:
     size = len(radiance)
     pixels = min(size, 2 * round(attacker.n * (1 + 2 * MARGIN) / 2))
     irradiance = blur(camera.resize(radiance, pixels), attacker.aperture)
-    settings = camera.meter(irradiance, attacker)
+    settings = camera.meter(irradiance, attacker, room(radiance, shot))
     made = camera.develop(irradiance, attacker, settings, seed, pixels)
     return camera.resize(camera.decode_jpeg(made.jpeg), size)
 
@@ -364,7 +416,7 @@ def _face(subject: face.Subject, shot: face.Shot, pixels: int) -> np.ndarray:
 def _captured(
     subject: face.Subject, shot: face.Shot, pixels: int, attacker: Camera, seed: int
 ) -> np.ndarray:
-    return _frozen(capture(_face(subject, shot, pixels), attacker, seed))
+    return _frozen(capture(_face(subject, shot, pixels), shot, attacker, seed))
 
 
 def _frozen(image: np.ndarray) -> np.ndarray:
@@ -403,16 +455,10 @@ def _decoy_mask(decoy: Decoy, size: int) -> np.ndarray:
 
 
 def instrument(take: Take) -> str | None:
-    """Name what an attack was made with; None for a live face.
-
-    A print by its lines, a screen by its pixels, each in 25.4 mm times the crop's width in mm.
-    """
+    """Name the printer or display that an attack was made with; None for a live face."""
     if take.attack_type is None:
         return None
-    if take.medium is None:
-        return "ideal copy"
-    what = "halftone" if take.attack_type == "print" else "display"
-    return f"{what} {25.4 / take.medium.pitch:.0f}"
+    return "ideal copy" if take.medium is None else take.medium.name
 
 
 _LEFT_OUT = ("panes", "primaries", "phases", "band_phases", "texture_seed")

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from hfnmp_lite.files import InputError
 from hfnmp_lite.simulate.geometry import (
     LUMINANCE,
     SRGB_TO_LINEAR,
@@ -27,7 +26,6 @@ from hfnmp_lite.simulate.geometry import (
     blur,
     compose,
     cover,
-    draw_sides,
     otf,
     smoothstep,
     warp,
@@ -48,9 +46,6 @@ NEGLIGIBLE = 5e-4
 
 COARSE = 16
 """The OTF varies slowly over the view: it is evaluated on COARSE x COARSE points."""
-
-PPI_WIDTH = (5500.0, 14000.0)
-"""Pixels per inch times the crop's width in mm, log-uniform: a phone, tablet or laptop [t]."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +72,8 @@ class Screen:
 
     Attributes
     ----------
+    name : str
+        The display's.
     pitch : float
         Of the display's pixels, in crop widths; times n it is in sensor pixels.
     turn : float
@@ -107,6 +104,7 @@ class Screen:
     bezel_reflectance : float
     """
 
+    name: str
     pitch: float
     turn: float
     phase: tuple[float, float]
@@ -125,80 +123,6 @@ class Screen:
     sides: tuple[float, float, float, float]
     bezel: float
     bezel_reflectance: float
-
-
-def _draw_pane(rng: np.random.Generator, low: float, high: float, inset: float) -> Pane:
-    centre = rng.uniform(inset, 1.0 - inset, 2)
-    half = np.exp(rng.uniform(np.log(0.05), np.log(0.22), 2))
-    radiance = math.exp(rng.uniform(math.log(low), math.log(high)))
-    warmth = rng.uniform(-0.2, 0.2)  # a lamp's warmth or a window's blue, against the room
-    return Pane(
-        centre=(float(centre[0]), float(centre[1])),
-        half=(float(half[0]), float(half[1])),
-        turn=float(rng.normal(0.0, 0.12)),
-        soft=float(rng.uniform(0.008, 0.05)),
-        radiance=(radiance * (1.0 + warmth), radiance, radiance * (1.0 - warmth)),
-        bars=bool(rng.uniform() < 0.5),
-        round=bool(rng.uniform() < 0.3),
-    )
-
-
-def _draw_primaries(rng: np.random.Generator) -> tuple[float, ...]:
-    """Primaries of a display that is not managed: a saturation, and some crosstalk of hue."""
-    saturation = rng.uniform(0.8, 1.15)
-    matrix = saturation * np.eye(3) + (1.0 - saturation) * LUMINANCE.astype(float)
-    matrix = matrix + rng.normal(0.0, 0.015, (3, 3))
-    matrix /= matrix.sum(1, keepdims=True)
-    return tuple(float(v) for v in matrix.ravel())
-
-
-def draw(rng: np.random.Generator, *, preset: str = "physical", sensor: int = 256) -> Screen:
-    """Draw a display.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    preset : {"physical", "vivid"}
-        "vivid" is for demonstrations: a pitch of .95-1.3 sensor pixels, a stronger grid, stronger
-        bands, a window in the glass and the bezel in view.
-    sensor : int
-        Pixels n across the sensor that will look; only "vivid" asks, for its pitch.
-
-    Raises
-    ------
-    InputError
-        If the preset is unknown.
-    """
-    if preset not in ("physical", "vivid"):
-        raise InputError(f"preset is {preset!r}; expected 'physical' or 'vivid'")
-    vivid = preset == "vivid"
-    ppi_width = math.exp(rng.uniform(*np.log(PPI_WIDTH)))
-    pixels = rng.uniform(0.95, 1.3)
-    kind = (0.12, 0.4, 0.2) if vivid else (0.05, 0.2, -0.05)
-    panes = tuple(_draw_pane(rng, *kind) for _ in range(2))
-    count = int(rng.choice(3, p=(0.15, 0.5, 0.35)))
-    veil = math.exp(rng.uniform(math.log(0.006), math.log(0.045)))
-    cool = rng.uniform(-0.05, 0.14)
-    return Screen(
-        pitch=pixels / sensor if vivid else 25.4 / ppi_width,
-        turn=float(rng.normal(0.0, 0.03) + math.pi / 2.0 * rng.integers(2)),
-        phase=(float(rng.uniform()), float(rng.uniform())),
-        strength=2.0 if vivid else 1.0,
-        gamma=float(rng.uniform(2.1, 2.4)),
-        black=float(rng.uniform(0.001, 0.006)),
-        primaries=_draw_primaries(rng),
-        white=(float(1.0 - cool), 1.0, float(1.0 + cool)),
-        brightness=math.exp(rng.uniform(math.log(0.5), math.log(1.7))),
-        band_amplitude=math.exp(rng.uniform(*np.log((0.1, 0.2) if vivid else (0.02, 0.12)))),
-        band_period=float(rng.uniform(0.25, 1.2)),
-        band_phase=float(rng.uniform()),
-        band_shape=float(rng.uniform(0.0, 0.4)),
-        panes=panes[: max(count, 1) if vivid else count],
-        veil=tuple(float(v) for v in veil * rng.uniform(0.5, 1.5, 4)),
-        sides=draw_sides(rng, 1.0 if vivid else 0.25, 0.08 if vivid else 0.05),
-        bezel=float(rng.uniform(0.03, 0.15)),
-        bezel_reflectance=float(rng.choice((0.03, 0.05, 0.6), p=(0.45, 0.4, 0.15))),
-    )
 
 
 def jitter(rng: np.random.Generator, medium: Screen) -> Screen:

@@ -273,13 +273,16 @@ def who_sees(clear: float = 0.01) -> tuple[Figure, str]:
 
 def seen_pitches(domain: str) -> tuple[float, float]:
     """Return the smallest and largest pitch of a screen before a domain's sensors, in pixels."""
-    n = DOMAINS[domain].n
-    return 25.4 * min(n) / screen.PPI_WIDTH[1], 25.4 * max(n) / screen.PPI_WIDTH[0]
+    d = DOMAINS[domain]
+    pixels = [c.n for c in d.cameras]
+    low = min(25.4 / (s.ppi * s.face_mm[1]) for s in d.displays)
+    high = max(25.4 / (s.ppi * s.face_mm[0]) for s in d.displays)
+    return min(pixels) * low, max(pixels) * high
 
 
 def _sharpest(domain: str) -> Aperture:
-    d = DOMAINS[domain]
-    return Aperture(d.sigma[0], d.fill_x[0], d.fill_y[0])
+    c = min(DOMAINS[domain].cameras, key=lambda c: c.sigma)
+    return Aperture(c.sigma, c.fill_x, c.fill_y)
 
 
 def _grid_amplitude(aperture: Aperture, pitch: np.ndarray) -> np.ndarray:

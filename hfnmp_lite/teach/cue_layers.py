@@ -109,11 +109,11 @@ def take_apart(take: scene.Take, size: int = 128) -> Layers:
     n = camera.sensor_pixels(take.camera, size)
     aperture = camera.aperture_at(take.camera, size)
     canvas = _canvas(take.subject, take.shot, scene.canvas_pixels(n))
-    shown = scene.capture(canvas, take.attacker, take.attacker_seed)
-    light, room = scene.room_light(take.shot), _room(take, n)
+    shown = scene.capture(canvas, take.shot, take.attacker, take.attacker_seed)
+    light, behind = scene.room_light(take.shot), _behind(take, n)
 
     def present(*cues: str) -> tuple[np.ndarray, np.ndarray]:
-        given = (shown, take.medium, take.view, aperture, n, light, room, frozenset(cues))
+        given = (shown, take.medium, take.view, aperture, n, light, behind, frozenset(cues))
         made = module.present(*given)
         return made.irradiance, made.envelopes["bezel"][..., None]
 
@@ -132,7 +132,7 @@ def take_apart(take: scene.Take, size: int = 128) -> Layers:
         glare=present("bezel", "glare")[0] - framed,
         frame=framed - (1 - outside) * plain,
         outside=outside,
-        settings=camera.meter(whole, take.camera),
+        settings=camera.meter(whole, take.camera, scene.room(canvas, take.shot)),
         size=size,
     )
 
@@ -144,7 +144,7 @@ def _canvas(subject: face.Subject, shot: face.Shot, pixels: int) -> np.ndarray:
     return canvas
 
 
-def _room(take: scene.Take, n: int) -> np.ndarray:
+def _behind(take: scene.Take, n: int) -> np.ndarray:
     """What is seen beyond the sheet or device, (n, n, 3) radiance."""
     shot = replace(take.shot, background_seed=take.room_seed)
     return warp(face.render_background(shot, scene.canvas_pixels(n)), *FRONTAL.plane(n))

@@ -16,7 +16,7 @@ from hfnmp_lite.config import RunConfig
 from hfnmp_lite.data.lists import describe
 from hfnmp_lite.data.presentations import is_simulated, read_manifest
 from hfnmp_lite.data.samples import root
-from hfnmp_lite.experiments.run import SHIPPED, choose_domain, read_metrics, settings_of
+from hfnmp_lite.experiments.run import choose_domain, settings_of, stored_manifest
 from hfnmp_lite.explain import drawn
 from hfnmp_lite.explain.tour import Picture, explain_picture, from_file, numbers, tour
 from hfnmp_lite.files import InputError, write_whole
@@ -149,8 +149,8 @@ def _own_data(checkpoint: Path) -> Path | None:
     """The manifest of a run that did not learn from the shipped samples."""
     if not (checkpoint / "metrics.json").is_file():
         return None
-    data = str(read_metrics(checkpoint).get("data", SHIPPED))
-    return None if data == SHIPPED else Path(data)
+    manifest = stored_manifest(checkpoint)
+    return None if manifest is None else Path(manifest)
 
 
 def _of_files(wanted: Wanted, size: int) -> Found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ from hfnmp_lite.data.presentations import Presentation, is_simulated
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.evaluate.scoring import COLUMNS, Scored, as_arrays
 from hfnmp_lite.experiments.run import SHIPPED, read_metrics
-from hfnmp_lite.files import InputError
+from hfnmp_lite.files import InputError, opened_table
 from hfnmp_lite.model.detector import Detector
+
+MAX_TABLE = 2**28  # bytes
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ def read_run(folder: Path, presentations: Sequence[Presentation], detector: Dete
     """
     stored = read_metrics(folder)
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         size = int(config["config"]["size"])
-        with (folder / "log.csv").open(newline="") as file:
-            log = list(csv.DictReader(file))
-        with (folder / "scores.csv").open(newline="") as file:
-            scored = [_scored(row) for row in csv.DictReader(file)]
+        with opened_table(folder / "log.csv", (), MAX_TABLE) as reader:
+            log = list(reader)
+        with opened_table(folder / "scores.csv", COLUMNS, MAX_TABLE) as reader:
+            scored = [_scored(row) for row in reader]
         threshold, hter = float(stored["threshold"]), float(stored["hter"])
         result = metrics.evaluate(**as_arrays(scored), threshold=threshold)
     except (OSError, KeyError, TypeError, ValueError) as error:
