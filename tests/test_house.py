@@ -17,7 +17,7 @@ PACKAGE = TOP / "hfnmp_lite"
 FLOORS = [
     *("__init__", "files", "owned", "memory", "config", "provenance"),
     *("simulate", "data", "model", "evaluate"),
-    *("learn", "experiments", "explain", "teach", "doctor", "cli"),
+    *("learn", "experiments", "explain", "teach", "doctor", "options", "cli"),
 ]
 HEART = [
     *("model/patterns", "model/trunk", "model/fusion", "model/network"),
