@@ -304,6 +304,13 @@ def is_first(nodes: int = 1) -> bool:
     return STARTED_BY not in os.environ and node_rank(nodes) == 0
 
 
+def forget_ranks() -> None:
+    """Drop the ranks that another program left in the environment: Lightning reads them."""
+    if TORCHRUN not in os.environ and STARTED_BY not in os.environ:
+        for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"):
+            os.environ.pop(name, None)
+
+
 def node_rank(nodes: int) -> int:
     """Which of the machines this is, the first being 0; raises InputError where it cannot be."""
     if nodes == 1:

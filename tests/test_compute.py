@@ -333,7 +333,7 @@ def test_a_rank_that_is_none_is_named(monkeypatch, nodes, environment, words):
 
 
 STRAY = {
-    "RANK": "1",
+    "RANK": "one",
     "LOCAL_RANK": "1",
     "NODE_RANK": "1",
     "GROUP_RANK": "1",
@@ -397,10 +397,14 @@ def test_a_port_that_is_taken_ends_every_process_in_one_line(tmp_path):
         status, said, complaint = launched(tmp_path / "meets.py", MASTER_PORT=port)
     assert (status, said) == (1, [])
     (line,) = complaint
-    assert line.startswith(f"MASTER_PORT is {port}, where the processes cannot meet")
-    status, _, complaint = launched(tmp_path / "meets.py", MASTER_PORT="http")
-    assert status == 1
-    assert complaint[0].startswith("MASTER_PORT is http")
+    assert line.startswith(f"MASTER_PORT is '{port}', where the processes cannot meet")
+
+
+@pytest.mark.parametrize("port", ["http", "", "0", "65536"])
+def test_a_port_that_is_none_is_named(monkeypatch, port):
+    monkeypatch.setenv("MASTER_PORT", port)
+    with pytest.raises(InputError, match=f"MASTER_PORT is '{port}', where"):
+        Compute(Machine(accelerator="cpu", devices=2))
 
 
 def test_where_the_first_process_cannot_meet_the_others_none_is_left(tmp_path):

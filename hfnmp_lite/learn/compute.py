@@ -327,12 +327,12 @@ def _check_port(machine: Machine) -> None:
         with socket.socket() as probe:
             if os.name != "nt":  # as torch does: one that was closed just now is free
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("", int(port)))
+            probe.bind(("", int(port) or -1))  # 0 would be any
             probe.listen()
     except (OSError, ValueError, OverflowError) as error:
         raise InputError(
-            f"MASTER_PORT is {port}, where the processes cannot meet ({error}); give a free port, "
-            "or unset it"
+            f"MASTER_PORT is '{port}', where the processes cannot meet ({error}); give a free "
+            "port, or unset it"
         ) from None
 
 
