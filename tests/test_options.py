@@ -62,6 +62,7 @@ def test_what_is_missing_or_unknown_is_still_refused(command):
             ["ablate", "--out", "{out}/t.csv", "--report", "--arms", "mp", "--workers", "2"],
             "leave --workers, --arms out",
         ),
+        (["ablate", "--out", "{out}/t.csv", "--report", "--sources", "a"], "leave --sources out"),
         (
             ["train", "--target", "phone", "--pattern", "lbp", "--inner-steps", "3"],
             "leave --inner-steps out",
@@ -77,7 +78,16 @@ def test_an_option_that_would_be_ignored_is_refused(tmp_path, monkeypatch, capsy
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("given", [["--seed", "5"], ["--pattern", "lbp"], ["--manifest", "m.csv"]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--seed", "5"],
+        ["--pattern", "lbp"],
+        ["--augment", "camera"],
+        ["--sources", "webcam,mixed"],
+        ["--manifest", "m.csv"],
+    ],
+)
 def test_a_run_is_resumed_with_what_it_was_started_with_or_not_at_all(
     tmp_path, monkeypatch, capsys, given
 ):
