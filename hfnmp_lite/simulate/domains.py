@@ -194,8 +194,8 @@ HANDHELD = Domain(
         like         | colour laser, bright A3 paper
         lpi          | 85
         face_mm      | 60 90
-        paper        | 0.93 0.99 1.06
-        contrast     | 0.85
+        paper        | 0.9 0.99 1.09
+        contrast     | 0.8
         chroma       | 1.57
         dot_gain     | 0.12
         yule_nielsen | 1.8
@@ -210,9 +210,9 @@ HANDHELD = Domain(
         like       | phone, 1136 x 640 | tablet, 2048 x 1536
         ppi        | 326               | 264
         face_mm    | 17 25             | 22 33
-        kelvin     | 5300              | 5200
-        brightness | 1.2               | 1.17
-        saturation | 0.92              | 0.94
+        kelvin     | 5900              | 5700
+        brightness | 1.35              | 1.3
+        saturation | 0.86              | 0.88
         gamma      | 2.2               | 2.2
         black      | 0.002             | 0.003
         bands      | 0.03              | 0.04
@@ -242,8 +242,8 @@ MIXED = Domain(
         fill_x     | 0.8                             | 0.8                       | 0.8
         fill_y     | 0.8                             | 0.8                       | 0.8
         shot       | 0.0025                          | 0.0018                    | 0.0006
-        cast       | -0.09 0.05                      | -0.06 0.08                | -0.04 0.04
-        saturation | 0.84                            | 0.9                       | 0.96
+        cast       | -0.05 0.02                      | -0.02 0.05                | 0 0
+        saturation | 0.75                            | 0.8                       | 0.86
         tone       | 0.19                            | 0.25                      | 0.31
         sharpen    | 0.1                             | 0.4                       | 0.6
         denoise    | 0.5                             | 0.3                       | 0.2
@@ -263,8 +263,8 @@ MIXED = Domain(
         fill_x     | 0.8
         fill_y     | 0.8
         shot       | 0.0006
-        cast       | 0.04 -0.04
-        saturation | 1.1
+        cast       | 0.01 -0.01
+        saturation | 1
         tone       | 0.7
         sharpen    | 0.4
         denoise    | 0.2
@@ -281,7 +281,7 @@ MIXED = Domain(
         like         | photo laser, copper paper
         lpi          | 85
         face_mm      | 60 100
-        paper        | 1.03 0.98 0.93
+        paper        | 1.01 0.99 0.96
         contrast     | 1.32
         chroma       | 1.54
         dot_gain     | 0.12
@@ -335,11 +335,11 @@ PHONE = Domain(
         sharpen    | 0.6              | 0.8             | 0.5             | 0.7              | 0.7              | 0.5
         denoise    | 0.4              | 0.6             | 0.5             | 0.5              | 0.4              | 0.5
         jpeg       | 92               | 93              | 90              | 90               | 92               | 91
-        exposure   | 0.07             | 0.1             | 0.14            | 0.16             | 0.2              | 0.22
+        exposure   | 0.12             | 0.15            | 0.19            | 0.21             | 0.25             | 0.27
         balance    | 0.85             | 0.85            | 0.85            | 0.85             | 0.85             | 0.85
         crop       | 0.3              | 0.3             | 0.3             | 0.3              | 0.3              | 0.3
         black      | 0.17             | 0.21            | 0.23            | 0.27             | 0.29             | 0.33
-        flare      | 0.055            | 0.055           | 0.055           | 0.055            | 0.055            | 0.055
+        flare      | 0.065            | 0.065           | 0.065           | 0.065            | 0.065            | 0.065
         vignette   | 0.15             | 0.15            | 0.15            | 0.15             | 0.15             | 0.15
     """),
     attackers=table(CameraDevice, """
