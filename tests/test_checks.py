@@ -283,7 +283,7 @@ def test_a_right_answer_that_spoils_its_input_is_refused(name):
             continue
 
         def spoil(*arguments, place=place):
-            result = copy.deepcopy(ANSWERS[name][0][0](*arguments))
+            result = ANSWERS[name][0][0](*arguments)
             changed(arguments[place])
             return result
 
@@ -294,9 +294,7 @@ def test_a_right_answer_that_spoils_its_input_is_refused(name):
 
 @pytest.mark.parametrize("name", sorted(CHECKS))
 def test_inputs_can_be_spoilt_but_for_numbers_and_texts(name):
-    assert any(map(changed, inputs_of(name))) == (
-        name not in NUMBERS_ALONE | IN_PLACE - {"gradient_norms"}
-    )
+    assert any(map(changed, inputs_of(name))) == (name not in {*NUMBERS_ALONE, "freeze"})
 
 
 def inputs_of(name):
