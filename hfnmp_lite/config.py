@@ -113,15 +113,15 @@ class RunConfig:
     episodes: str = "domain"
     second_start: str = "anew"
     inner_steps: int = 2
-    iterations: int = 400
-    extractor_iterations: int = 100
+    iterations: int = 900
+    extractor_iterations: int = 120
     optimizer: str = "adamw"
     schedule: str = "cosine"
     network_lr: float = 1e-3
     extractor_lr: float = 1e-2
     second_lr: float = 1e-3
     smoothing_lr_factor: float = 1.0
-    validate_every: int = 50
+    validate_every: int = 100
     validation_fraction: float = 0.25
 
     def __post_init__(self) -> None:

@@ -305,7 +305,7 @@ def _finish(
             "presentation": recording.id,
             "live": int(recording.live),
             "attack_type": recording.attack_type or "",
-            "instrument": recording.instrument or "",
+            **recording.factors,
             "partition": recording.partition or "",
         }
         details = {"device": recording.device, "session": recording.session}

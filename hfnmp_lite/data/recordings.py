@@ -68,6 +68,17 @@ class Recording:
         return self.presentation or f"{self.domain}/{self.path}"
 
     @property
+    def factors(self) -> dict[str, str]:
+        """Camera, instrument and light as a manifest names them; "" where the layout does not tell.
+
+        A numbered session is a light ("session 3", of OULU-NPU); of a named one the last word is
+        ("controlled", of Replay-Attack).
+        """
+        session = self.session or ""
+        light = f"session {session}" if session.isdecimal() else session.rpartition(" ")[2]
+        return {"camera": self.device or "", "instrument": self.instrument or "", "light": light}
+
+    @property
     def is_video(self) -> bool:
         """Whether the file's name says that it is a video."""
         return os.path.splitext(self.path)[1].lower() in VIDEO_SUFFIXES

@@ -255,7 +255,7 @@ def _row(recording: Recording, folder: str) -> dict[str, object]:
         "presentation": recording.id,
         "live": int(recording.live),
         "attack_type": recording.attack_type or "",
-        "instrument": recording.instrument or "",
+        **recording.factors,
         "partition": recording.partition or "",
     }
 

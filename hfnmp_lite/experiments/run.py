@@ -30,7 +30,6 @@ from hfnmp_lite.files import (
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 
 if TYPE_CHECKING:
-    from hfnmp_lite.evaluate.scoring import Scored
     from hfnmp_lite.learn.compute import Compute
     from hfnmp_lite.learn.fit import Watch
     from hfnmp_lite.model.detector import Detector

@@ -46,7 +46,6 @@ CANDIDATES: dict[str, tuple[Changes, ...]] = {
     "mp": ({}, {"extractor_lr": 3e-3}),
 }
 TRIALS = 3  # a target's sources, each left out once
-Recipes = Mapping[tuple[str, str], Changes]  # by pattern and target
 
 
 def trials(domains: Sequence[str], training: str = "classroom") -> list[RunConfig]:

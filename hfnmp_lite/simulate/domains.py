@@ -69,16 +69,16 @@ WEBCAM = Domain(
         fill_y     | 0.95
         shot       | 0.0012
         cast       | -0.06 0.06
-        saturation | 0.95
-        tone       | 0.57
+        saturation | 0.72
+        tone       | 0.9
         sharpen    | 0.5
         denoise    | 0.7
         jpeg       | 70
-        exposure   | -0.06
+        exposure   | -0.15
         balance    | 0.85
         crop       | 0.3
-        black      | 0.55
-        flare      | 0.026
+        black      | 0.85
+        flare      | 0.012
         vignette   | 0.15
     """),
     attackers=table(CameraDevice, """
@@ -91,15 +91,15 @@ WEBCAM = Domain(
         shot       | 0.0003                | 0.0008
         cast       | 0.03 -0.03            | 0.02 -0.04
         saturation | 1                     | 1
-        tone       | 0.1                   | 0.1
+        tone       | 0.4                   | 0.4
         sharpen    | 0.5                   | 0.3
         denoise    | 0.2                   | 0.3
         jpeg       | 90                    | 82
         exposure   | 0                     | 0
         balance    | 0.85                  | 0.85
         crop       | 0.3                   | 0.3
-        black      | 0.15                  | 0.15
-        flare      | 0.06                  | 0.06
+        black      | 0.45                  | 0.45
+        flare      | 0.035                 | 0.035
         vignette   | 0.15                  | 0.15
     """),
     printers=table(Printer, """
@@ -107,9 +107,9 @@ WEBCAM = Domain(
         like         | office laser, plain A4
         lpi          | 85
         face_mm      | 45 70
-        paper        | 1.08 1 0.86
-        contrast     | 0.79
-        chroma       | 1.12
+        paper        | 1.06 1 0.89
+        contrast     | 0.83
+        chroma       | 1.18
         dot_gain     | 0.12
         yule_nielsen | 1.8
         black_share  | 0.6
@@ -123,14 +123,14 @@ WEBCAM = Domain(
         like       | phone, 480 x 320 | tablet, 1024 x 768
         ppi        | 163              | 132
         face_mm    | 20 28            | 28 40
-        kelvin     | 5600             | 5600
-        brightness | 0.76             | 0.83
-        saturation | 1.08             | 1.06
-        gamma      | 2                | 2
+        kelvin     | 5800             | 5800
+        brightness | 0.81             | 0.87
+        saturation | 1.06             | 1.05
+        gamma      | 2.2              | 2.2
         black      | 0.005            | 0.003
         bands      | 0.1              | 0.08
         mirrors    | 0.12 0.4         | 0.12 0.4
-        veil       | 0.04             | 0.04
+        veil       | 0.016            | 0.016
         bezel      | 0.04             | 0.04
     """),
     lights=table(Light, """
@@ -156,16 +156,16 @@ HANDHELD = Domain(
         fill_y     | 0.8                      | 0.5
         shot       | 0.0016                   | 0.0009
         cast       | 0.05 -0.06               | 0.07 -0.04
-        saturation | 0.9                      | 1
-        tone       | 0.57                     | 0.65
+        saturation | 1.07                     | 1.13
+        tone       | 0.72                     | 0.78
         sharpen    | 0.4                      | 0.6
         denoise    | 0.4                      | 0.3
         jpeg       | 76                       | 84
-        exposure   | -0.06                    | -0.05
+        exposure   | -0.14                    | -0.1
         balance    | 0.85                     | 0.85
         crop       | 0.3                      | 0.3
-        black      | 0.55                     | 0.55
-        flare      | 0.026                    | 0.027
+        black      | 0.68                     | 0.71
+        flare      | 0.015                    | 0.015
         vignette   | 0.15                     | 0.15
     """),
     attackers=table(CameraDevice, """
@@ -178,15 +178,15 @@ HANDHELD = Domain(
         shot       | 0.00015              | 0.0005
         cast       | -0.03 0.02           | -0.03 0.03
         saturation | 1.05                 | 1.1
-        tone       | 0.1                  | 0.1
+        tone       | 0.4                  | 0.4
         sharpen    | 0.5                  | 0.4
         denoise    | 0.1                  | 0.3
         jpeg       | 92                   | 86
         exposure   | 0                    | 0
         balance    | 0.85                 | 0.85
         crop       | 0.3                  | 0.3
-        black      | 0.15                 | 0.15
-        flare      | 0.06                 | 0.06
+        black      | 0.45                 | 0.45
+        flare      | 0.035                | 0.035
         vignette   | 0.15                 | 0.15
     """),
     printers=table(Printer, """
@@ -194,30 +194,30 @@ HANDHELD = Domain(
         like         | colour laser, bright A3 paper
         lpi          | 85
         face_mm      | 60 90
-        paper        | 0.91 0.99 1.08
-        contrast     | 0.81
-        chroma       | 1.62
+        paper        | 0.93 0.99 1.06
+        contrast     | 0.83
+        chroma       | 1.64
         dot_gain     | 0.12
         yule_nielsen | 1.8
         black_share  | 0.6
         grain        | 0.02
         fibre        | 0.005
-        bands        | 0.015
-        gloss        | 0 0.06
+        bands        | 0.02
+        gloss        | 0.02 0.1
     """),
     displays=table(Display, """
         displays   | iphone-5s         | ipad-air
         like       | phone, 1136 x 640 | tablet, 2048 x 1536
         ppi        | 326               | 264
         face_mm    | 17 25             | 22 33
-        kelvin     | 5600              | 5500
-        brightness | 1.27              | 1.22
-        saturation | 0.9               | 0.92
-        gamma      | 2                 | 2
+        kelvin     | 5300              | 5200
+        brightness | 1.26              | 1.23
+        saturation | 0.89              | 0.91
+        gamma      | 2.2               | 2.2
         black      | 0.002             | 0.003
-        bands      | 0.03              | 0.04
+        bands      | 0.06              | 0.06
         mirrors    | 0.12 0.4          | 0.12 0.4
-        veil       | 0.04              | 0.04
+        veil       | 0.016             | 0.016
         bezel      | 0.04              | 0.04
     """),
     lights=table(Light, """
@@ -243,16 +243,16 @@ MIXED = Domain(
         fill_y     | 0.8                             | 0.8                       | 0.8
         shot       | 0.0025                          | 0.0018                    | 0.0006
         cast       | -0.09 0.05                      | -0.06 0.08                | -0.04 0.04
-        saturation | 0.95                            | 1.1                       | 1.05
-        tone       | 0.4                             | 0.45                      | 0.5
+        saturation | 0.72                            | 0.78                      | 0.84
+        tone       | 0.07                            | 0.13                      | 0.19
         sharpen    | 0.1                             | 0.4                       | 0.6
         denoise    | 0.5                             | 0.3                       | 0.2
         jpeg       | 70                              | 80                        | 90
-        exposure   | 0.07                            | 0.06                      | 0.05
+        exposure   | 0.17                            | 0.2                       | 0.23
         balance    | 0.85                            | 0.85                      | 0.85
         crop       | 0.3                             | 0.3                       | 0.3
-        black      | 0.38                            | 0.4                       | 0.4
-        flare      | 0.044                           | 0.039                     | 0.034
+        black      | 0.12                            | 0.15                      | 0.18
+        flare      | 0.07                            | 0.07                      | 0.07
         vignette   | 0.15                            | 0.15                      | 0.15
     """),
     attackers=table(CameraDevice, """
@@ -265,15 +265,15 @@ MIXED = Domain(
         shot       | 0.0006
         cast       | 0.04 -0.04
         saturation | 1.1
-        tone       | 0.9
+        tone       | 0.7
         sharpen    | 0.4
         denoise    | 0.2
         jpeg       | 88
         exposure   | 0
         balance    | 0.85
         crop       | 0.3
-        black      | 0.85
-        flare      | 0.01
+        black      | 0.6
+        flare      | 0.025
         vignette   | 0.15
     """),
     printers=table(Printer, """
@@ -281,9 +281,9 @@ MIXED = Domain(
         like         | photo laser, copper paper
         lpi          | 85
         face_mm      | 60 100
-        paper        | 1.04 0.97 0.91
-        contrast     | 1.44
-        chroma       | 1.59
+        paper        | 1.02 0.98 0.95
+        contrast     | 1.32
+        chroma       | 1.54
         dot_gain     | 0.12
         yule_nielsen | 1.8
         black_share  | 0.6
@@ -297,14 +297,14 @@ MIXED = Domain(
         like       | tablet, 1024 x 768
         ppi        | 132
         face_mm    | 48 72
-        kelvin     | 5900
-        brightness | 1.24
-        saturation | 0.91
-        gamma      | 2.3
+        kelvin     | 6000
+        brightness | 1.18
+        saturation | 0.93
+        gamma      | 2.2
         black      | 0.003
         bands      | 0.08
         mirrors    | 0.12 0.4
-        veil       | 0.008
+        veil       | 0.016
         bezel      | 0.04
     """),
     lights=table(Light, """
@@ -330,16 +330,16 @@ PHONE = Domain(
         fill_y     | 0.9              | 0.8             | 0.8             | 0.7              | 0.9              | 0.8
         shot       | 0.0006           | 0.0004          | 0.0007          | 0.0008           | 0.0005           | 0.0005
         cast       | 0.05 -0.05       | 0.06 -0.03      | 0.03 -0.07      | 0.07 -0.06       | 0.04 -0.04       | 0.05 -0.07
-        saturation | 1                | 1.1             | 0.95            | 1.05             | 1                | 1.05
-        tone       | 0.5              | 0.55            | 0.45            | 0.5              | 0.55             | 0.5
+        saturation | 1                | 1.06            | 1.12            | 1.18             | 1.24             | 1.3
+        tone       | 0.04             | 0.1             | 0.16            | 0.22             | 0.28             | 0.34
         sharpen    | 0.6              | 0.8             | 0.5             | 0.7              | 0.7              | 0.5
         denoise    | 0.4              | 0.6             | 0.5             | 0.5              | 0.4              | 0.5
         jpeg       | 92               | 93              | 90              | 90               | 92               | 91
-        exposure   | 0.05             | 0.07            | 0.05            | 0.05             | 0.05             | 0.07
+        exposure   | 0.12             | 0.15            | 0.19            | 0.21             | 0.25             | 0.27
         balance    | 0.85             | 0.85            | 0.85            | 0.85             | 0.85             | 0.85
         crop       | 0.3              | 0.3             | 0.3             | 0.3              | 0.3              | 0.3
-        black      | 0.4              | 0.4             | 0.4             | 0.4              | 0.4              | 0.4
-        flare      | 0.039            | 0.039           | 0.039           | 0.039            | 0.039            | 0.039
+        black      | 0.11             | 0.15            | 0.17            | 0.21             | 0.23             | 0.27
+        flare      | 0.075            | 0.075           | 0.075           | 0.075            | 0.075            | 0.075
         vignette   | 0.15             | 0.15            | 0.15            | 0.15             | 0.15             | 0.15
     """),
     attackers=table(CameraDevice, """
@@ -352,15 +352,15 @@ PHONE = Domain(
         shot       | 0.0003
         cast       | -0.03 0.04
         saturation | 1
-        tone       | 0.9
+        tone       | 0.7
         sharpen    | 0.6
         denoise    | 0.3
         jpeg       | 92
         exposure   | 0
         balance    | 0.85
         crop       | 0.3
-        black      | 0.85
-        flare      | 0.01
+        black      | 0.6
+        flare      | 0.025
         vignette   | 0.15
     """),
     printers=table(Printer, """
@@ -368,9 +368,9 @@ PHONE = Domain(
         like         | production laser, A3 glossy | inkjet, A3 glossy
         lpi          | 133                         | 0
         face_mm      | 55 80                       | 55 80
-        paper        | 0.93 0.99 1.06              | 0.92 0.99 1.08
-        contrast     | 1.41                        | 1.38
-        chroma       | 1.16                        | 1.2
+        paper        | 0.95 0.99 1.05              | 0.94 0.99 1.06
+        contrast     | 1.3                         | 1.28
+        chroma       | 1.21                        | 1.24
         dot_gain     | 0.12                        | 0.12
         yule_nielsen | 1.8                         | 1.8
         black_share  | 0.6                         | 0.6
@@ -384,14 +384,14 @@ PHONE = Domain(
         like       | monitor, 1280 x 1024 | laptop, 2560 x 1600
         ppi        | 86                   | 227
         face_mm    | 75 110               | 30 45
-        kelvin     | 5800                 | 6000
-        brightness | 0.79                 | 0.83
-        saturation | 1.06                 | 1.09
-        gamma      | 2.3                  | 2.3
+        kelvin     | 5600                 | 5800
+        brightness | 0.83                 | 0.87
+        saturation | 1.05                 | 1.07
+        gamma      | 2.2                  | 2.2
         black      | 0.005                | 0.002
         bands      | 0.08                 | 0.05
         mirrors    | 0.12 0.4             | 0.12 0.4
-        veil       | 0.008                | 0.008
+        veil       | 0.016                | 0.016
         bezel      | 0.04                 | 0.04
     """),
     lights=table(Light, """
@@ -409,5 +409,22 @@ PHONE = Domain(
 DOMAINS: dict[str, Domain] = {d.name: d for d in (WEBCAM, HANDHELD, MIXED, PHONE)}
 
 # What was changed after the first choice from the physics, and on which rows of the regime's table.
-# Never on a comparison of patterns.
-CHANGES: tuple[str, ...] = ("first choice",)
+# Never on a comparison of patterns. One build and one seed each; AUC of the statistics before an
+# unseen domain, and of the RGB network, are means over the domains measured.
+CHANGES: tuple[str, ...] = (
+    "First choice, papers and displays turned against each other in warmth, lightness, chroma and "
+    "brightness, cameras of one style, attackers' pictures finer than now: statistics alone 16.6 % "
+    "EER (40 subjects), unseen AUC .81. Shifts were doubled and attackers' pictures made coarser "
+    "(statistics alone, unseen).",
+    "Camera styles (tone, black level, flare) turned against the attacks as well, fully: statistics "
+    "unseen .60, but the network unseen .31 and .45, home 9 to 14 %. Taken back to four tenths; "
+    "screens nearer, so that moire is there (network unseen, home).",
+    "Then statistics unseen .85, network unseen .80, replays alone .66: mirrored lamps brighter and "
+    "in every replay, displays nearer to the room (network unseen): .84 and .86.",
+    "Lamps kept off the face, camera styles at two thirds: statistics .65, network .40; at a half: "
+    ".78 and .69. Lamps may lie anywhere again (network over statistics).",
+    "All shifts of papers and displays cut to a half, so that shortcuts alone no longer suffice at "
+    "home; cameras differ in style by much instead: statistics .78, network .88, home 5 %.",
+    "Two more trims of single domains to bring `handheld` alone below 15 % and one unseen AUC of the "
+    "statistics below .62.",
+)
