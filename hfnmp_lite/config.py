@@ -113,7 +113,7 @@ class RunConfig:
     episodes: str = "domain"
     second_start: str = "anew"
     inner_steps: int = 2
-    iterations: int = 900
+    iterations: int = 1200
     extractor_iterations: int = 120
     optimizer: str = "adamw"
     schedule: str = "cosine"

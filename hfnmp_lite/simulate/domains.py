@@ -155,23 +155,23 @@ HANDHELD = Domain(
         fill_x     | 0.8                      | 0.9
         fill_y     | 0.8                      | 0.5
         shot       | 0.0016                   | 0.0009
-        cast       | 0.05 -0.06               | 0.07 -0.04
-        saturation | 1.07                     | 1.13
-        tone       | 0.72                     | 0.78
+        cast       | 0.1 -0.11                | 0.12 -0.09
+        saturation | 1.21                     | 1.27
+        tone       | 0.87                     | 0.93
         sharpen    | 0.4                      | 0.6
         denoise    | 0.4                      | 0.3
         jpeg       | 76                       | 84
-        exposure   | -0.14                    | -0.1
+        exposure   | -0.19                    | -0.15
         balance    | 0.85                     | 0.85
         crop       | 0.3                      | 0.3
-        black      | 0.68                     | 0.71
-        flare      | 0.015                    | 0.015
+        black      | 0.8                      | 0.8
+        flare      | 0.01                     | 0.01
         vignette   | 0.15                     | 0.15
     """),
     attackers=table(CameraDevice, """
         attackers  | canon-550d           | iphone-5s
         like       | reflex camera, 18 MP | phone of 2013, 8 MP
-        n          | 180                  | 170
+        n          | 150                  | 130
         sigma      | 0.32                 | 0.36
         fill_x     | 0.9                  | 0.9
         fill_y     | 0.9                  | 0.9
@@ -179,7 +179,7 @@ HANDHELD = Domain(
         cast       | -0.03 0.02           | -0.03 0.03
         saturation | 1.05                 | 1.1
         tone       | 0.4                  | 0.4
-        sharpen    | 0.5                  | 0.4
+        sharpen    | 0.4                  | 0.3
         denoise    | 0.1                  | 0.3
         jpeg       | 92                   | 86
         exposure   | 0                    | 0
@@ -203,27 +203,27 @@ HANDHELD = Domain(
         grain        | 0.02
         fibre        | 0.005
         bands        | 0.02
-        gloss        | 0.02 0.1
+        gloss        | 0.03 0.12
     """),
     displays=table(Display, """
         displays   | iphone-5s         | ipad-air
         like       | phone, 1136 x 640 | tablet, 2048 x 1536
         ppi        | 326               | 264
         face_mm    | 17 25             | 22 33
-        kelvin     | 5300              | 5200
+        kelvin     | 4900              | 4800
         brightness | 1.26              | 1.23
         saturation | 0.89              | 0.91
         gamma      | 2.2               | 2.2
         black      | 0.002             | 0.003
-        bands      | 0.06              | 0.06
+        bands      | 0.08              | 0.08
         mirrors    | 0.12 0.4          | 0.12 0.4
         veil       | 0.016             | 0.016
         bezel      | 0.04              | 0.04
     """),
     lights=table(Light, """
         lights         | office
-        key_kelvin     | 4200
-        ambient_kelvin | 4800
+        key_kelvin     | 3800
+        ambient_kelvin | 4400
         key_ratio      | 0.7 2
         level          | 1
         backgrounds    | office
@@ -331,15 +331,15 @@ PHONE = Domain(
         shot       | 0.0006           | 0.0004          | 0.0007          | 0.0008           | 0.0005           | 0.0005
         cast       | 0.05 -0.05       | 0.06 -0.03      | 0.03 -0.07      | 0.07 -0.06       | 0.04 -0.04       | 0.05 -0.07
         saturation | 1                | 1.06            | 1.12            | 1.18             | 1.24             | 1.3
-        tone       | 0.04             | 0.1             | 0.16            | 0.22             | 0.28             | 0.34
+        tone       | 0.1              | 0.16            | 0.22            | 0.28             | 0.34             | 0.4
         sharpen    | 0.6              | 0.8             | 0.5             | 0.7              | 0.7              | 0.5
         denoise    | 0.4              | 0.6             | 0.5             | 0.5              | 0.4              | 0.5
         jpeg       | 92               | 93              | 90              | 90               | 92               | 91
-        exposure   | 0.12             | 0.15            | 0.19            | 0.21             | 0.25             | 0.27
+        exposure   | 0.09             | 0.12            | 0.16            | 0.18             | 0.22             | 0.24
         balance    | 0.85             | 0.85            | 0.85            | 0.85             | 0.85             | 0.85
         crop       | 0.3              | 0.3             | 0.3             | 0.3              | 0.3              | 0.3
-        black      | 0.11             | 0.15            | 0.17            | 0.21             | 0.23             | 0.27
-        flare      | 0.075            | 0.075           | 0.075           | 0.075            | 0.075            | 0.075
+        black      | 0.17             | 0.21            | 0.23            | 0.27             | 0.29             | 0.33
+        flare      | 0.06             | 0.06            | 0.06            | 0.06             | 0.06             | 0.06
         vignette   | 0.15             | 0.15            | 0.15            | 0.15             | 0.15             | 0.15
     """),
     attackers=table(CameraDevice, """
