@@ -534,16 +534,16 @@ def test_an_inkjet_has_no_halftone_and_nothing_to_switch_off():
 
 def test_the_grain_of_an_inkjet_stays_with_every_cue_off_and_is_blue():
     """Blue noise: far less is left of it in blocks of pixels than of as much white noise."""
-    n, still = 128, {"fibre": 0.0, "band_amplitude": 0.0}
+    n, still = 384, {"fibre": 0.0, "band_amplitude": 0.0}
     fine = Aperture(0.05, 0.2, 0.2)  # sees the ink as it lies there
     views = {"n": n, "view": FRONTAL, "shown": flat(120), "aperture": fine}
     bare, grainy = (
         show(printing, of_inkjet(grain=g, **still), (), **views).irradiance[..., 1]
         for g in (0.0, 0.05)
     )
-    noise = (grainy / bare - 1)[8:-8, 8:-8]
+    noise = (grainy / bare - 1)[32:-32, 32:-32]
     assert noise.std() > 0.01
-    blocks = noise.reshape(14, 8, 14, 8).mean((1, 3))
+    blocks = noise.reshape(40, 8, 40, 8).mean((1, 3))
     assert blocks.std() < 0.5 * noise.std() / 8
     # a laser's is white, and is no more than a cue
     laser = dataclasses.replace(draw(printing, 3, bend_max=0.0, edges=0.0), **still, pitch=1e-3)
@@ -551,8 +551,8 @@ def test_the_grain_of_an_inkjet_stays_with_every_cue_off_and_is_blue():
     on, off = (
         show(printing, laser, cues, **views).irradiance[..., 1] for cues in ({"halftone"}, ())
     )
-    white = (on / off - 1)[8:-8, 8:-8]
-    assert white.reshape(14, 8, 14, 8).mean((1, 3)).std() > 0.7 * white.std() / 8
+    white = (on / off - 1)[32:-32, 32:-32]
+    assert white.reshape(40, 8, 40, 8).mean((1, 3)).std() > 0.7 * white.std() / 8
     np.testing.assert_allclose(off, bare, rtol=0.1)
 
 
