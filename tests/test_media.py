@@ -546,7 +546,7 @@ def test_the_grain_of_an_inkjet_stays_with_every_cue_off_and_is_blue():
     blocks = noise.reshape(40, 8, 40, 8).mean((1, 3))
     assert blocks.std() < 0.5 * noise.std() / 8
     # a laser's is white, and is no more than a cue
-    laser = dataclasses.replace(draw(printing, 3, bend_max=0.0, edges=0.0), **still, pitch=1e-3)
+    laser = dataclasses.replace(draw(printing, 3, bend_max=0.0, edges=0.0), **still, strength=0.0)
     laser = dataclasses.replace(laser, grain=0.05)
     on, off = (
         show(printing, laser, cues, **views).irradiance[..., 1] for cues in ({"halftone"}, ())
