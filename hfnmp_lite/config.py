@@ -112,8 +112,8 @@ class RunConfig:
     episodes: str = "domain"
     second_start: str = "anew"
     inner_steps: int = 2
-    iterations: int = 800
-    extractor_iterations: int = 150
+    iterations: int = 1200
+    extractor_iterations: int = 120
     optimizer: str = "adamw"
     schedule: str = "cosine"
     network_lr: float = 1e-3

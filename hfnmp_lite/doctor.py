@@ -7,7 +7,9 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from packaging.requirements import Requirement
 
 from hfnmp_lite.provenance import hardware
 
@@ -19,6 +21,7 @@ def examine() -> Iterator[Finding]:
     for name, check in (
         ("python", _python),
         ("machine", _machine),
+        ("versions", _versions),
         ("torch", _torch),
         ("images", _images),
         ("samples", _samples),
@@ -43,6 +46,30 @@ def _machine() -> tuple[bool, str]:
         f"{about['processor']}, {about['cores']} cores, {about['memory_gib']} GiB, "
         f"{free:.0f} GiB free here{'' if free > 1 else '; make at least 1 GiB free'}"
     )
+
+
+def _versions() -> tuple[bool, str]:
+    """Compare what is installed with the bounds that pyproject.toml declares, extras included."""
+    wrong, count = [], 0
+    for requirement in map(Requirement, requires("hfnmp-lite") or ()):
+        extra = 'extra == "' in str(requirement.marker)
+        if not extra and requirement.marker and not requirement.marker.evaluate():
+            continue  # of another system
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            if not extra:
+                wrong.append((requirement, "is missing"))
+            continue
+        count += 1
+        if not requirement.specifier.contains(installed, prereleases=True):
+            wrong.append((requirement, f"is {installed}"))
+    if not wrong:
+        return True, f"{count} packages are as recent as they must be"
+    bounds = [f"{r.name}{r.specifier}" for r, _ in wrong]
+    said = ", ".join(f"{r.name} {what}" for r, what in wrong)
+    wanted = " ".join(f'"{bound}"' for bound in bounds)
+    return False, f"{said}; expected {', '.join(bounds)}: pip install {wanted}"
 
 
 def _torch() -> tuple[bool, str]:

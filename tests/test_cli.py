@@ -9,13 +9,15 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
 from forks import FORKS, hfnmp
+from packaging.requirements import Requirement
 from skimage.data import astronaut
 
-from hfnmp_lite import cli
+from hfnmp_lite import cli, doctor
 
 FILES = {"config.json", "last.ckpt", "log.csv", "metrics.json", "model.safetensors", "scores.csv"}
 ON_THE_WAY = {"before.ckpt", "snapshots.safetensors"}
@@ -209,6 +211,34 @@ def test_demo_makes_its_report_and_replaces_only_its_own(tmp_path):
     (mine / "thesis.txt").write_text("years")
     one_clear_line(hfnmp("demo", "--preset", "smoke", "--out", mine), "no demo made")
     one_clear_line(hfnmp("demo", "--target", "moon"), "moon")
+
+
+def versions():
+    return next(about for what, *about in doctor.examine() if what == "versions")
+
+
+@pytest.mark.parametrize("name", ["opencv-python", "pytest"])  # needed, and of an extra
+def test_doctor_names_a_package_that_is_too_old(monkeypatch, name):
+    true = doctor.version
+    monkeypatch.setattr(doctor, "version", lambda n: "4.10" if n == name else true(n))
+    bound = next(r for r in map(Requirement, requires("hfnmp-lite")) if r.name == name)
+    wanted = f"{name}{bound.specifier}"
+    assert versions() == [False, f'{name} is 4.10; expected {wanted}: pip install "{wanted}"']
+
+
+def test_doctor_misses_what_is_needed_and_not_what_is_extra(monkeypatch):
+    true, gone = doctor.version, {"safetensors", "jupyterlab"}
+
+    def version(name):
+        if name in gone:
+            raise PackageNotFoundError(name)
+        return true(name)
+
+    monkeypatch.setattr(doctor, "version", version)
+    well, text = versions()
+    assert not well
+    assert "safetensors is missing" in text
+    assert "jupyterlab" not in text
 
 
 def test_doctor_finds_this_machine_well():

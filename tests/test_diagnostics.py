@@ -108,25 +108,6 @@ def test_gratings_that_mean_nothing_are_refused(wrong):
         diagnostics.frequency_response(nn.Identity(), **arguments)
 
 
-def test_first_layer_response_is_the_kernels_transform():
-    extractor = MetaPatternExtractor().double()
-    found = diagnostics.first_layer_response(extractor, 16)
-    assert found.shape == (6, 3, 16, 16)
-    kernel = extractor.encoder[0].weight[4, 1].detach().numpy()
-    for row, column in ((8, 8), (11, 8), (3, 14)):  # (0, 0), (3/16, 0), (-5/16, 6/16) y, x
-        fy, fx = (row - 8) / 16, (column - 8) / 16
-        direct = sum(
-            kernel[y, x] * np.exp(-2j * np.pi * (fy * y + fx * x))
-            for y in range(3)
-            for x in range(3)
-        )
-        assert found[4, 1, row, column] == pytest.approx(abs(direct), rel=1e-9)
-    with pytest.raises(ValueError, match="no convolution"):
-        diagnostics.first_layer_response(LocalBinaryPattern())
-    with pytest.raises(ValueError, match="size is 2"):
-        diagnostics.first_layer_response(extractor, 2)
-
-
 def unchanged(modules, before):
     return all(
         torch.equal(value, old[name])

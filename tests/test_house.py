@@ -4,7 +4,8 @@ import ast
 import json
 import re
 import subprocess
-from itertools import product
+from collections import Counter
+from itertools import chain, product
 from pathlib import Path
 
 import pytest
@@ -29,16 +30,31 @@ def floor(name):
     return FLOORS.index(name)
 
 
-def imports(path):
-    """Modules of this package that a file imports, wherever in the file."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hfnmp_lite"):
-            if node.module == "hfnmp_lite":
-                yield from (f"hfnmp_lite.{a.name}" for a in node.names)
-            else:
-                yield node.module
+def imports(path, source=None):
+    """Modules that a file imports, wherever in the file, by whatever way of writing it."""
+    package = ["hfnmp_lite", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(source or path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            inside = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*inside, *([node.module] if node.module else [])])
+            names = [f"{module}.{a.name}" for a in node.names]
+            yield from [name for name in names if is_module(name)] or [module]
         elif isinstance(node, ast.Import):
-            yield from (a.name for a in node.names if a.name.startswith("hfnmp_lite."))
+            yield from (a.name for a in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield ast.literal_eval(node.args[0]) if isinstance(node.args[0], ast.Constant) else ""
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "__import__":
+            yield ast.unparse(node.args[0]).strip("'")
+
+
+def is_module(name):
+    """Whether a dotted name is a module or a package of ours."""
+    place = TOP.joinpath(*name.split("."))
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
+def ours(path):
+    return [module for module in imports(path) if module.startswith("hfnmp_lite.")]
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
@@ -47,7 +63,7 @@ def test_each_floor_imports_only_the_floors_above(path):
     own = floor(inside.parts[0].removesuffix(".py"))
     if own == 0:
         return  # the lazy door to everything
-    for module in imports(path):
+    for module in ours(path):
         used = module.split(".")[1]
         if used not in FLOORS:
             continue  # a public name through the lazy door
@@ -57,14 +73,72 @@ def test_each_floor_imports_only_the_floors_above(path):
 def test_the_heart_is_short_and_imports_itself_alone():
     files = [PACKAGE / f"{name}.py" for name in HEART]
     assert sum(len(f.read_text().splitlines()) for f in files) <= 500
-    allowed = {f"hfnmp_lite.{name.replace('/', '.')}" for name in HEART} | {"hfnmp_lite.model.lbp"}
+    allowed = {f"hfnmp_lite.{name.replace('/', '.')}" for name in HEART}
     for file in files:
-        assert set(imports(file)) <= allowed, file
+        assert set(ours(file)) <= allowed, file
 
 
 def test_the_simulator_knows_no_torch():
-    for path in (PACKAGE / "simulate").glob("*.py"):
-        assert "import torch" not in path.read_text(), path
+    for path in (PACKAGE / "simulate").rglob("*.py"):
+        assert not [m for m in imports(path) if m.split(".")[0].startswith("torch")], path
+
+
+@pytest.mark.parametrize(
+    ("line", "module"),
+    [
+        ("import torch", "torch"),
+        ("import numpy, torch.nn as nn", "torch.nn"),
+        ("from torch import nn", "torch"),
+        ("def f():\n    from torch.nn import functional", "torch.nn"),
+        ("importlib.import_module('torch')", "torch"),
+        ("__import__('torch')", "torch"),
+        ("from hfnmp_lite.model import lbp", "hfnmp_lite.model.lbp"),
+        ("from hfnmp_lite.model.lbp import LocalBinaryPattern", "hfnmp_lite.model.lbp"),
+        ("from . import camera", "hfnmp_lite.simulate.camera"),
+        ("from ..model.lbp import LocalBinaryPattern", "hfnmp_lite.model.lbp"),
+    ],
+)
+def test_an_import_is_seen_however_it_is_written(line, module):
+    assert module in imports(PACKAGE / "simulate" / "some.py", line)
+
+
+def defined(tree):
+    """(name, node) of every function, class, method and constant."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield from defined(node)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name, node
+        elif isinstance(node, ast.Assign):
+            yield from ((t.id, node) for t in node.targets if isinstance(t, ast.Name))
+
+
+def mentioned(tree):
+    """How often each name is read, imported or written as a text, such as for getattr."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+            yield getattr(node, "id", None) or node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.alias):
+            yield node.name
+
+
+def test_no_code_is_there_for_tests_alone():
+    trees = {path: ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+    used = Counter(chain(*map(mentioned, trees.values())))
+    for path in (TOP / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        code = ("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+        used.update(chain(*(mentioned(ast.parse(source)) for source in code)))
+    idle = []
+    for path, tree in trees.items():
+        for name, node in defined(tree):
+            if (name.startswith("_") and name.endswith("_")) or name == "_apply":
+                continue  # called by Python, by a notebook, by torch's modules
+            if used[name] <= Counter(mentioned(node))[name]:  # itself alone
+                idle.append(f"{path.relative_to(PACKAGE)}: {name}")
+    assert not idle, idle
 
 
 def committed():

@@ -4,38 +4,10 @@ import numpy as np
 import pytest
 
 from hfnmp_lite.teach import meta_figures, toy
-from hfnmp_lite.teach.figures import png
 
 
 def lines(axes):
     return {line.get_label(): line.get_xydata() for line in axes.lines}
-
-
-def test_frequency_responses_draw_one_line_a_pattern_in_each_angles_panel():
-    frequencies = np.linspace(0.05, 0.5, 7)
-    gains = {name: np.random.default_rng(i).random((2, 7)) for i, name in enumerate(("mp", "lbp"))}
-    figure = meta_figures.frequency_responses(gains, frequencies, (0, 45))
-    assert len(figure.axes) == 2
-    for row, axes in enumerate(figure.axes):
-        for name, expected in gains.items():
-            np.testing.assert_array_equal(lines(axes)[name].T, [frequencies, expected[row]])
-    assert png(figure)
-
-
-def test_snapshots_share_one_stretch_of_contrast():
-    rng = np.random.default_rng(0)
-    image = rng.random((8, 8, 3))
-    maps = {
-        i: 0.4 + 0.02 * i * rng.random((8, 8, 3)) for i in range(1, 9)
-    }  # more and more contrast
-    figure = meta_figures.snapshots(image, maps)
-    drawn = [axes.images[0].get_array() for axes in figure.axes if axes.images]
-    assert len(drawn) == 9
-    np.testing.assert_array_equal(drawn[0], image)
-    deviations = [picture.std() for picture in drawn[1:]]
-    assert deviations == sorted(deviations)
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles[:3] == ["image", "iteration 1", "iteration 2"]
 
 
 def test_around_steps_draw_each_change_and_hatch_what_rose():

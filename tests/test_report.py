@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from hfnmp_lite.config import make_config
+from hfnmp_lite.config import PATTERN_NAMES, make_config
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.evaluate.scoring import Scored, write_scores
 from hfnmp_lite.experiments.recipe import judge
@@ -19,9 +19,12 @@ from hfnmp_lite.files import InputError
 from hfnmp_lite.learn.state import LOG_COLUMNS
 from hfnmp_lite.model.catalogue import build_pattern
 from hfnmp_lite.model.detector import Detector
+from hfnmp_lite.model.lbp import LocalBinaryPattern
 from hfnmp_lite.model.network import HFN
-from hfnmp_lite.teach import cases, figures
+from hfnmp_lite.teach import cases, figures, pictures
+from hfnmp_lite.teach.finished import read_run
 from hfnmp_lite.teach.report import write_report
+from hfnmp_lite.teach.shown import SHOWN, shown
 
 SIZE = 32
 DOMAINS = ("handheld", "mixed", "phone", "webcam")
@@ -165,7 +168,48 @@ def test_the_report_is_one_whole_file_that_fetches_nothing(tmp_path, frame, patt
     assert f"{stored['auc']:.3f}" in page.text
     for word in ("Simulated data", "handheld, mixed, phone", "source validation", "equal error"):
         assert word in page.text
+    assert SHOWN[pattern].kind in page.text
     assert ("Meta Pattern is learned" in page.text) == (pattern == "mp")
+
+
+@pytest.mark.parametrize("pattern", PATTERN_NAMES)
+def test_the_sheet_draws_and_names_the_pattern_that_the_network_sees(
+    tmp_path, frame, pattern, monkeypatch
+):
+    presentations = make_presentations(frame)
+    folder = make_run(tmp_path / "run", score(presentations, "webcam"), pattern)
+    detector = make_detector(pattern)
+    sheets = []
+    monkeypatch.setattr(figures, "pattern_rows", lambda *given: sheets.append(given))
+    monkeypatch.setattr(figures, "png", lambda _: b"")
+    page = Page(str(pictures.what_it_sees(read_run(folder, presentations, detector))))
+
+    images, columns, *_ = sheets[0]
+    lbp = LocalBinaryPattern()(torch.from_numpy(images).permute(0, 3, 1, 2))[:, 1].numpy()
+    own = [title for title in columns if title != "LBP (not used)"]
+    assert own == ([] if pattern == "rgb" else [SHOWN[pattern].title])
+    for title, drawn in columns.items():
+        assert title in page.all("img")[0]["alt"]
+        assert np.array_equal(drawn, lbp) == title.startswith("LBP")
+        assert drawn.shape[:3] == images.shape[:3]
+        assert drawn.min() >= 0
+        assert drawn.max() <= 1
+    assert SHOWN[pattern].caption in page.text
+    assert ("does not see it" in page.text) == (pattern != "lbp")
+
+
+def test_every_pattern_has_a_name_a_caption_and_a_picture_of_its_own():
+    assert set(SHOWN) == set(PATTERN_NAMES)
+    for words in zip(*((s.title, s.kind, s.caption) for s in SHOWN.values()), strict=True):
+        assert len(set(words)) == len(PATTERN_NAMES)
+
+
+def test_the_caption_of_lbp_says_its_settings():
+    caption = shown(LocalBinaryPattern(points=16, radius=2, method="uniform")).caption
+    assert "16 neighbours, 2 px away" in caption
+    assert "how many" in caption
+    captions = {shown(LocalBinaryPattern(method=m)).caption for m in LocalBinaryPattern.METHODS}
+    assert len(captions) == len(LocalBinaryPattern.METHODS)
 
 
 def test_names_from_the_data_are_escaped(tmp_path, frame):

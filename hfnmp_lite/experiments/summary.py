@@ -29,7 +29,7 @@ from hfnmp_lite.files import InputError
 
 BASELINES = ("lbp", "rgb", "identity", "random")
 GOAL_ARM = "mp alternating 2"
-GOALS = {"lbp": 4.0, "rgb": 6.0, "random": 3.0}  # HTER points that `GOAL_ARM` is hoped to gain
+GOALS = {"lbp": 3.0, "rgb": 3.0, "random": 2.0}  # HTER points that `GOAL_ARM` is hoped to gain
 CHANCE = (0.45, 0.55)  # HTER of a rule that accepts all, or none, is 1/2
 
 

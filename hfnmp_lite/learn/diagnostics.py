@@ -119,22 +119,6 @@ def frequency_response(
     return gains
 
 
-def first_layer_response(extractor: nn.Module, size: int = 64) -> np.ndarray:
-    """|FFT| of the kernels of an extractor's first convolution, without bias and batch norm.
-
-    Returns (out, in, size, size), zero frequency at [size // 2, size // 2]; the axes are those of
-    `np.fft.fftshift(np.fft.fftfreq(size))`, rows (y) first. Raises ValueError where there is no
-    convolution, or `size` is smaller than its kernels.
-    """
-    convs = [m for m in extractor.modules() if isinstance(m, nn.Conv2d)]
-    if not convs:
-        raise ValueError(f"{type(extractor).__name__} has no convolution; expected an extractor")
-    kernels = convs[0].weight.detach().cpu().double().numpy()
-    if size < max(kernels.shape[2:]):
-        raise ValueError(f"size is {size}; the kernels have {kernels.shape[2:]} pixels")
-    return np.fft.fftshift(np.abs(np.fft.fft2(kernels, (size, size))), axes=(2, 3))
-
-
 # --- what a step does --------------------------------------------------------------------------
 
 

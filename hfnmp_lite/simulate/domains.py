@@ -69,15 +69,15 @@ WEBCAM = Domain(
         fill_y     | 0.95
         shot       | 0.0012
         cast       | -0.06 0.06
-        saturation | 0.8
-        tone       | 0.8
+        saturation | 0.72
+        tone       | 0.9
         sharpen    | 0.5
         denoise    | 0.7
         jpeg       | 70
         exposure   | -0.15
         balance    | 0.85
         crop       | 0.3
-        black      | 0.75
+        black      | 0.85
         flare      | 0.012
         vignette   | 0.15
     """),
@@ -155,23 +155,23 @@ HANDHELD = Domain(
         fill_x     | 0.8                      | 0.9
         fill_y     | 0.8                      | 0.5
         shot       | 0.0016                   | 0.0009
-        cast       | 0.05 -0.06               | 0.07 -0.04
-        saturation | 1.07                     | 1.13
-        tone       | 0.72                     | 0.78
+        cast       | 0.1 -0.11                | 0.12 -0.09
+        saturation | 1.21                     | 1.27
+        tone       | 0.87                     | 0.93
         sharpen    | 0.4                      | 0.6
         denoise    | 0.4                      | 0.3
         jpeg       | 76                       | 84
-        exposure   | -0.14                    | -0.1
+        exposure   | -0.19                    | -0.15
         balance    | 0.85                     | 0.85
         crop       | 0.3                      | 0.3
-        black      | 0.68                     | 0.71
-        flare      | 0.015                    | 0.015
+        black      | 0.8                      | 0.8
+        flare      | 0.01                     | 0.01
         vignette   | 0.15                     | 0.15
     """),
     attackers=table(CameraDevice, """
         attackers  | canon-550d           | iphone-5s
         like       | reflex camera, 18 MP | phone of 2013, 8 MP
-        n          | 180                  | 170
+        n          | 150                  | 130
         sigma      | 0.32                 | 0.36
         fill_x     | 0.9                  | 0.9
         fill_y     | 0.9                  | 0.9
@@ -179,7 +179,7 @@ HANDHELD = Domain(
         cast       | -0.03 0.02           | -0.03 0.03
         saturation | 1.05                 | 1.1
         tone       | 0.4                  | 0.4
-        sharpen    | 0.5                  | 0.4
+        sharpen    | 0.4                  | 0.3
         denoise    | 0.1                  | 0.3
         jpeg       | 92                   | 86
         exposure   | 0                    | 0
@@ -194,36 +194,36 @@ HANDHELD = Domain(
         like         | colour laser, bright A3 paper
         lpi          | 85
         face_mm      | 60 90
-        paper        | 0.9 0.99 1.09
-        contrast     | 0.8
-        chroma       | 1.57
+        paper        | 0.93 0.99 1.06
+        contrast     | 0.83
+        chroma       | 1.64
         dot_gain     | 0.12
         yule_nielsen | 1.8
         black_share  | 0.6
         grain        | 0.02
         fibre        | 0.005
-        bands        | 0.015
-        gloss        | 0 0.06
+        bands        | 0.02
+        gloss        | 0.03 0.12
     """),
     displays=table(Display, """
         displays   | iphone-5s         | ipad-air
         like       | phone, 1136 x 640 | tablet, 2048 x 1536
         ppi        | 326               | 264
         face_mm    | 17 25             | 22 33
-        kelvin     | 5900              | 5700
-        brightness | 1.35              | 1.3
-        saturation | 0.86              | 0.88
+        kelvin     | 4900              | 4800
+        brightness | 1.26              | 1.23
+        saturation | 0.89              | 0.91
         gamma      | 2.2               | 2.2
         black      | 0.002             | 0.003
-        bands      | 0.03              | 0.04
+        bands      | 0.08              | 0.08
         mirrors    | 0.12 0.4          | 0.12 0.4
         veil       | 0.016             | 0.016
         bezel      | 0.04              | 0.04
     """),
     lights=table(Light, """
         lights         | office
-        key_kelvin     | 4200
-        ambient_kelvin | 4800
+        key_kelvin     | 3800
+        ambient_kelvin | 4400
         key_ratio      | 0.7 2
         level          | 1
         backgrounds    | office
@@ -242,17 +242,17 @@ MIXED = Domain(
         fill_x     | 0.8                             | 0.8                       | 0.8
         fill_y     | 0.8                             | 0.8                       | 0.8
         shot       | 0.0025                          | 0.0018                    | 0.0006
-        cast       | -0.05 0.02                      | -0.02 0.05                | 0 0
-        saturation | 0.75                            | 0.8                       | 0.86
-        tone       | 0.19                            | 0.25                      | 0.31
+        cast       | -0.09 0.05                      | -0.06 0.08                | -0.04 0.04
+        saturation | 0.72                            | 0.78                      | 0.84
+        tone       | 0.07                            | 0.13                      | 0.19
         sharpen    | 0.1                             | 0.4                       | 0.6
         denoise    | 0.5                             | 0.3                       | 0.2
         jpeg       | 70                              | 80                        | 90
-        exposure   | 0.12                            | 0.15                      | 0.18
+        exposure   | 0.17                            | 0.2                       | 0.23
         balance    | 0.85                            | 0.85                      | 0.85
         crop       | 0.3                             | 0.3                       | 0.3
-        black      | 0.22                            | 0.25                      | 0.28
-        flare      | 0.055                           | 0.055                     | 0.055
+        black      | 0.12                            | 0.15                      | 0.18
+        flare      | 0.07                            | 0.07                      | 0.07
         vignette   | 0.15                            | 0.15                      | 0.15
     """),
     attackers=table(CameraDevice, """
@@ -263,8 +263,8 @@ MIXED = Domain(
         fill_x     | 0.8
         fill_y     | 0.8
         shot       | 0.0006
-        cast       | 0.01 -0.01
-        saturation | 1
+        cast       | 0.04 -0.04
+        saturation | 1.1
         tone       | 0.7
         sharpen    | 0.4
         denoise    | 0.2
@@ -281,7 +281,7 @@ MIXED = Domain(
         like         | photo laser, copper paper
         lpi          | 85
         face_mm      | 60 100
-        paper        | 1.01 0.99 0.96
+        paper        | 1.02 0.98 0.95
         contrast     | 1.32
         chroma       | 1.54
         dot_gain     | 0.12
@@ -335,11 +335,11 @@ PHONE = Domain(
         sharpen    | 0.6              | 0.8             | 0.5             | 0.7              | 0.7              | 0.5
         denoise    | 0.4              | 0.6             | 0.5             | 0.5              | 0.4              | 0.5
         jpeg       | 92               | 93              | 90              | 90               | 92               | 91
-        exposure   | 0.12             | 0.15            | 0.19            | 0.21             | 0.25             | 0.27
+        exposure   | 0.09             | 0.12            | 0.16            | 0.18             | 0.22             | 0.24
         balance    | 0.85             | 0.85            | 0.85            | 0.85             | 0.85             | 0.85
         crop       | 0.3              | 0.3             | 0.3             | 0.3              | 0.3              | 0.3
         black      | 0.17             | 0.21            | 0.23            | 0.27             | 0.29             | 0.33
-        flare      | 0.065            | 0.065           | 0.065           | 0.065            | 0.065            | 0.065
+        flare      | 0.06             | 0.06            | 0.06            | 0.06             | 0.06             | 0.06
         vignette   | 0.15             | 0.15            | 0.15            | 0.15             | 0.15             | 0.15
     """),
     attackers=table(CameraDevice, """
@@ -409,5 +409,22 @@ PHONE = Domain(
 DOMAINS: dict[str, Domain] = {d.name: d for d in (WEBCAM, HANDHELD, MIXED, PHONE)}
 
 # What was changed after the first choice from the physics, and on which rows of the regime's table.
-# Never on a comparison of patterns.
-CHANGES: tuple[str, ...] = ("first choice",)
+# Never on a comparison of patterns. One build and one seed each; AUC of the statistics before an
+# unseen domain, and of the RGB network, are means over the domains measured.
+CHANGES: tuple[str, ...] = (
+    "First choice, papers and displays turned against each other in warmth, lightness, chroma and "
+    "brightness, cameras of one style, attackers' pictures finer than now: statistics alone 16.6 % "
+    "EER (40 subjects), unseen AUC .81. Shifts were doubled and attackers' pictures made coarser "
+    "(statistics alone, unseen).",
+    "Camera styles (tone, black level, flare) turned against the attacks as well, fully: statistics "
+    "unseen .60, but the network unseen .31 and .45, home 9 to 14 %. Taken back to four tenths; "
+    "screens nearer, so that moire is there (network unseen, home).",
+    "Then statistics unseen .85, network unseen .80, replays alone .66: mirrored lamps brighter and "
+    "in every replay, displays nearer to the room (network unseen): .84 and .86.",
+    "Lamps kept off the face, camera styles at two thirds: statistics .65, network .40; at a half: "
+    ".78 and .69. Lamps may lie anywhere again (network over statistics).",
+    "All shifts of papers and displays cut to a half, so that shortcuts alone no longer suffice at "
+    "home; cameras differ in style by much instead: statistics .78, network .88, home 5 %.",
+    "Two more trims of single domains to bring `handheld` alone below 15 % and one unseen AUC of the "
+    "statistics below .62.",
+)

@@ -15,7 +15,8 @@ import numpy as np
 
 from hfnmp_lite.explain.measures import LARGEST
 from hfnmp_lite.explain.tour import Explained, Picture
-from hfnmp_lite.teach.figures import SIZE, _figure, score_colours, stretch
+from hfnmp_lite.teach.figures import SIZE, _figure, score_colours
+from hfnmp_lite.teach.shown import SHOWN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,9 +91,8 @@ def _what_is_there(
     shown: list[tuple[str, np.ndarray, bool]] = [(title, picture.image, False)]
     for one in explained:
         if one.pattern is not None:
-            name = {"mp": "meta pattern", "lbp": "LBP"}.get(one.pattern_name, one.pattern_name)
-            pattern = stretch(one.pattern) if one.pattern_name == "mp" else one.pattern
-            shown.append((name, pattern, False))
+            own = SHOWN[one.pattern_name]
+            shown.append((own.title, own.picture(one.pattern), False))
     known = sorted(picture.cues.items(), key=lambda item: -item[1].mean())
     for cue, member in known:
         if member.mean() > 0:
@@ -101,7 +101,7 @@ def _what_is_there(
         if is_cue:
             axes.imshow(values, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         else:
-            axes.imshow(values, interpolation="nearest")
+            axes.imshow(values, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axes.set(xticks=[], yticks=[])
         axes.set_title(title, fontsize=SIZE - 1)
     for axes in row[len(shown) :]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0  # of one notebook, from its kernel's start to the end of its last cell
 MORE_SECONDS = {"06": 150.0, "08": 150.0}
-ALL_SECONDS = 600.0
 MEMORY_MB = 3000
 CONTROL_MS = 300  # until a picture has followed its control
 IN_HEAD = re.compile(r"about \d+ seconds on two CPU cores(?:, [\d.]+ GB of memory)?")

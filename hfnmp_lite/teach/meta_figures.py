@@ -1,4 +1,4 @@
-"""Figures of learning to learn: responses, snapshots, losses around a step, cosines, the toy."""
+"""Figures of learning to learn: losses around a step, cosines, the toy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hfnmp_lite.teach import toy
-from hfnmp_lite.teach.figures import OTHERS, PALETTE, SIZE, _dress, _figure, stretch
+from hfnmp_lite.teach.figures import OTHERS, PALETTE, SIZE, _dress, _figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,46 +27,6 @@ GROUND = ("#FFFFFF", "#F1F4F6", "#E2E8EC", "#D2DAE0", "#C2CCD4", "#B1BDC7", "#A0
 # --- runs and steps ----------------------------------------------------------------------------
 
 
-def frequency_responses(
-    responses: Mapping[str, np.ndarray], frequencies: np.ndarray, angles: Sequence[float]
-) -> Figure:
-    """Gains over the frequency, one panel an angle, one line a pattern.
-
-    Parameters
-    ----------
-    responses : mapping
-        Pattern -> (A, F) gains, as `learn.diagnostics.frequency_response` gives them.
-    frequencies : (F,) ndarray
-        Cycles per pixel.
-    angles : sequence of float
-        Degrees, A of them.
-    """
-    figure = _figure(1.2 + 3.6 * len(angles), 4.4)
-    panels = figure.subplots(1, len(angles), sharex=True, sharey=True, squeeze=False)[0]
-    for column, (axes, angle) in enumerate(zip(panels, angles, strict=True)):
-        _dress(axes, "cycles per pixel", "gain" if column == 0 else "")
-        for i, (name, gains) in enumerate(responses.items()):
-            axes.plot(
-                frequencies,
-                gains[column],
-                **_line(i),
-                markevery=(i % 3, max(1, len(frequencies) // 6)),
-                label=name,
-            )
-        axes.set_title(f"grating at {angle:g}°", fontsize=SIZE)
-        axes.set_xlim(0, 0.5)
-        axes.set_ylim(bottom=0)
-        axes.grid(color="#E5E5E5")
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=min(len(responses), 2 * len(angles)),
-        fontsize=SIZE - 1,
-        frameon=False,
-    )
-    return figure
-
-
 def _line(i: int) -> dict[str, object]:
     """Colour, dashes and mark of the i-th line: told apart without colour, too."""
     return {
@@ -76,31 +36,6 @@ def _line(i: int) -> dict[str, object]:
         "markersize": 6,
         "linewidth": 2.2,
     }
-
-
-def snapshots(image: np.ndarray, maps: Mapping[int, np.ndarray]) -> Figure:
-    """Show an image and the patterns that E made of it on its way, under their iterations.
-
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray
-        RGB in [0, 1].
-    maps : mapping
-        Iteration -> (H, W, 3) pattern in [0, 1]. Contrast is stretched by one range per channel
-        for all of them, so that they may be compared with each other.
-    """
-    drawn = stretch(np.stack(list(maps.values())))
-    columns = min(6, 1 + len(drawn))
-    rows = -(-(1 + len(drawn)) // columns)
-    figure = _figure(2.2 * columns, 2.5 * rows)
-    places = figure.subplots(rows, columns, squeeze=False).ravel()
-    titles = ["image", *(f"iteration {i}" for i in maps)]
-    for axes, picture, title in zip(places, [image, *drawn], titles, strict=False):
-        axes.imshow(picture, vmin=0, vmax=1, interpolation="nearest")
-        axes.set_title(title, fontsize=SIZE)
-    for axes in places:
-        axes.set_axis_off()
-    return figure
 
 
 def around_steps(steps: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]]) -> Figure:

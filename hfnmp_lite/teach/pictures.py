@@ -30,9 +30,14 @@ from hfnmp_lite.teach.page import (
     section,
     tag,
 )
+from hfnmp_lite.teach.shown import SHOWN, shown
 
 SUBJECTS_SHOWN = 2
 CASES_SHOWN = 4
+COMPARED = (
+    " LBP, which codes each pixel by which of its eight neighbours are at least as bright, is "
+    "shown for comparison; this network does not see it."
+)
 
 
 def thresholds(run: Run) -> Markup:
@@ -125,10 +130,11 @@ def by_type(run: Run) -> Markup:
 def what_it_sees(run: Run) -> Markup:
     rows = [s for row in typical_subjects(run.scored, SUBJECTS_SHOWN) for s in row]
     seen = look(run.detector, [run.presentations[s.presentation] for s in rows], run.size)
-    pattern = str(run.stored.get("pattern"))
-    columns = {"LBP" if pattern != "rgb" else "LBP (not used)": seen.lbp}
-    if pattern == "mp":
-        columns["Meta Pattern"] = figures.stretch(seen.pattern)
+    own, columns = shown(run.detector.extractor), {}
+    if seen.pattern is not None:
+        columns[own.title] = own.picture(seen.pattern)
+    if own.title != SHOWN["lbp"].title:
+        columns["LBP (not used)"] = seen.lbp
     sheet = figures.pattern_rows(
         seen.images,
         columns,
@@ -138,15 +144,6 @@ def what_it_sees(run: Run) -> Markup:
         run.threshold,
     )
     said = "; ".join(f"{kind(s)} {s.score:.2f}" for s in rows)
-    words = {
-        "mp": "LBP codes each pixel by which of its eight neighbours are at least as bright. The "
-        "Meta Pattern is learned: three channels made by two small convolutions (351 numbers), "
-        "shown as a colour image with its contrast stretched alike for all rows. ",
-        "lbp": "LBP codes each pixel by which of its eight neighbours are at least as bright; all "
-        "three colour channels feed the second stream, the green one is shown. ",
-        "rgb": "This network has one stream and sees the image alone. LBP, which codes each pixel "
-        "by which of its eight neighbours are at least as bright, is shown for comparison. ",
-    }
     return section(
         "What the network sees",
         paragraph(
@@ -155,11 +152,12 @@ def what_it_sees(run: Run) -> Markup:
         ),
         picture(
             figures.png(sheet),
-            f"Rows of presentations with image, pattern, score map and score: {said}.",
+            f"Rows of presentations with image, {', '.join(columns)}, score map and score: {said}.",
             join(
                 [
-                    words.get(pattern, ""),
-                    "The score map says where the face looks live (blue) or like an attack "
+                    own.caption,
+                    COMPARED if "LBP (not used)" in columns else "",
+                    " The score map says where the face looks live (blue) or like an attack "
                     "(vermilion). It is what the network answers, not an explanation of why. Maps "
                     "belong to the first frame, scores to the whole presentation.",
                 ],
@@ -191,7 +189,7 @@ def cases(run: Run) -> Markup:
 
 def _gallery(run: Run, chosen: Sequence[Scored]) -> Markup:
     seen = look(run.detector, [run.presentations[s.presentation] for s in chosen], run.size)
-    shown = []
+    drawn = []
     for s, image, score_map in zip(chosen, seen.images, seen.maps, strict=True):
         accepted = s.score >= run.threshold
         made = f" ({s.instrument})" if s.instrument else ""
@@ -205,8 +203,8 @@ def _gallery(run: Run, chosen: Sequence[Scored]) -> Markup:
             "",
         )
         alt = f"{kind(s)}, score {s.score:.3f}, {'accepted' if accepted else 'rejected'}"
-        shown.append(picture(image_and_map(image, score_map), alt, caption))
-    return tag("div", *shown, class_="cases")
+        drawn.append(picture(image_and_map(image, score_map), alt, caption))
+    return tag("div", *drawn, class_="cases")
 
 
 def _kept(log: Sequence[Mapping[str, str]]) -> dict[str, int]:

@@ -24,6 +24,7 @@ from hfnmp_lite.teach.page import (
     tag,
     text,
 )
+from hfnmp_lite.teach.shown import shown
 
 CAVEAT = (
     "Every face, attack and camera on this page is rendered, none is real. The images are for "
@@ -31,11 +32,6 @@ CAVEAT = (
     "on real data sets; skin tones are balanced by construction, which supports no fairness claim "
     "about people."
 )
-PATTERN_WORDS = {
-    "mp": "Meta Pattern (learned)",
-    "lbp": "Local Binary Patterns (handcrafted)",
-    "rgb": "none: one stream, the image alone",
-}
 ORDER_WORDS = {
     "alternating": "meta-learning, alternating: the extractor is corrected on a source domain that "
     "the network did not just train on",
@@ -102,9 +98,8 @@ def write_report(
 
 def _head(run: Run, title: str) -> Markup:
     m = run.stored
-    pattern = str(m.get("pattern", "?"))
     about = (
-        f"Learned on {', '.join(m['sources'])} · pattern: {PATTERN_WORDS.get(pattern, pattern)} · "
+        f"Learned on {', '.join(m['sources'])} · pattern: {shown(run.detector.extractor).kind} · "
         f"seed {m.get('seed', '?')}"
     )
     return tag(
@@ -239,7 +234,7 @@ def _what_was_done(run: Run) -> Markup:
             rows.append((domain, role, len({p.subject for p in held}), *counts))
         else:
             rows.append((domain, role, *["–"] * (1 + len(names))))
-    pattern, order = str(m.get("pattern")), str(m.get("order"))
+    order = str(m.get("order"))
     stages = (
         " First the pattern is learned; then it is frozen and the network learns anew with it."
         if m.get("stages") == 2
@@ -257,7 +252,7 @@ def _what_was_done(run: Run) -> Markup:
         ),
         table(["domain", "role", "subjects", *names], rows),
         definitions(
-            ("Pattern beside the image", PATTERN_WORDS.get(pattern, pattern)),
+            ("Pattern beside the image", shown(run.detector.extractor).kind),
             ("Way of learning", f"{ORDER_WORDS.get(order, order)}.{stages}"),
             ("How the checkpoint was chosen", m.get("selected_on", "not recorded")),
             (

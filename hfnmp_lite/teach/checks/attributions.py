@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -59,9 +59,8 @@ def check_integrated_gradients(fn: Callable) -> int:
 _MIDDLES = "take the gradient in the middle of each piece: at (k + 1/2) / steps of the way"
 
 
-@checker
-def check_occlusion_change(fn: Callable) -> int:
-    """Exercise 09.2: respond, image, baseline, top, left, side -> the response's loss."""
+def _occlusion_cases() -> Iterator[tuple]:
+    """(in words, respond, image, baseline, window, what the response loses)."""
 
     def brightness(image: np.ndarray) -> float:
         return float(np.asarray(image).sum())
@@ -69,17 +68,30 @@ def check_occlusion_change(fn: Callable) -> int:
     def corner(image: np.ndarray) -> float:
         return 4 * float(image[0, 0]) - float(image[2, 3])
 
-    image = np.arange(20.0).reshape(4, 5)
-    baseline = np.full((4, 5), 0.5)
+    def weighted(image: np.ndarray) -> float:
+        return float((np.asarray(image) * weights).sum())
+
+    image, grey = np.arange(20.0).reshape(4, 5), np.full((4, 5), 0.5)
     # brightness: 1 + 2 + 6 + 7 = 16 becomes 4 * .5 = 2; corner: 4 * 0 becomes 4 * .5, then none,
     # then -13 becomes -.5 in a window that the border cuts
-    cases = [
-        ("respond = the sum of all pixels", brightness, 0, 1, 2, 14.0),
-        ("respond = 4 image[0, 0] - image[2, 3]", corner, 0, 0, 2, -2.0),
-        ("respond = 4 image[0, 0] - image[2, 3]", corner, 1, 1, 1, 0.0),
-        ("respond = 4 image[0, 0] - image[2, 3]", corner, 2, 3, 3, -12.5),
-    ]
-    for what, respond, top, left, side, expected in cases:
+    yield "respond = the sum of all pixels", brightness, image, grey, (0, 1, 2), 14.0
+    for window, lost in (((0, 0, 2), -2.0), ((1, 1, 1), 0.0), ((2, 3, 3), -12.5)):
+        yield "respond = 4 image[0, 0] - image[2, 3]", corner, image, grey, window, lost
+    # where every pixel weighs differently no other window gives the same: in plain Python
+    weights, slope = 1 + np.arange(20.0).reshape(4, 5) ** 2, np.arange(20.0).reshape(5, 4).T / 7
+    for top, left, side in ((1, 2, 2), (2, 0, 1), (0, 3, 2), (2, 1, 2), (1, 1, 3)):
+        inside = [(r, c) for r in range(top, top + side) for c in range(left, left + side)]
+        covered = [p for p in inside if p[0] < 4 and p[1] < 5]
+        lost = sum(float(weights[p] * (image[p] - slope[p])) for p in covered)
+        what = "respond = a sum in which every pixel has a weight of its own"
+        yield what, weighted, image, slope, (top, left, side), lost
+
+
+@checker
+def check_occlusion_change(fn: Callable) -> int:
+    """Exercise 09.2: respond, image, baseline, top, left, side -> the response's loss."""
+    cases = list(_occlusion_cases())
+    for what, respond, image, baseline, (top, left, side), expected in cases:
         given = f"{what}, window at ({top}, {left}) of side {side}"
         found = call(fn, given, respond, image, baseline, top, left, side)
         need_shape(given, found, (), {}, "one number is asked for: how much the response loses")
@@ -112,6 +124,7 @@ def check_stream_shapley(fn: Callable) -> int:
         ((-1.0, 4.0, 1.0, 2.0), (3.0, 0.0)),
         ((0.5, -1.5, 3.5, 3.5), (-1.0, 4.0)),
         ((0.0, 0.0, 0.0, 6.0), (3.0, 3.0)),  # only together
+        ((0.5, 1.0, 2.25, 3.0), (0.625, 1.875)),
     ]
     for (nothing, image, pattern, both), expected in cases:
         given = f"nothing {nothing}, image {image}, pattern {pattern}, both {both}"

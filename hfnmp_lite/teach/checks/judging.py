@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 
@@ -30,6 +30,22 @@ def _candidates(scores: Sequence[float]) -> list[float]:
     return values[:1] + [(a + b) / 2 for a, b in pairwise(values)]
 
 
+def _eer_threshold(attack: Sequence[float], live: Sequence[float]) -> float:
+    points = {at: _rates(attack, live, at) for at in _candidates(attack + live)}
+    return min(points, key=lambda at: (abs(points[at][0] - points[at][1]), sum(points[at]), -at))
+
+
+def _drawn(count: int) -> Iterator[tuple[list[float], list[float]]]:
+    """Scores of attacks and of live faces at random, in eighths, so that many are equal.
+
+    Their numbers are powers of two: rates are then exact, and a tie is one for everybody.
+    """
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        sizes = rng.choice([1, 2, 4], 2)
+        yield tuple((rng.integers(0, 9, size) / 8).tolist() for size in sizes)
+
+
 @checker
 def check_eer_threshold(fn: Callable) -> int:
     """Exercise 07.1: scores (n,), live (n,) -> the threshold where FAR and FRR are nearest."""
@@ -43,6 +59,7 @@ def check_eer_threshold(fn: Callable) -> int:
         ([0.1, 0.2, 0.4, 0.9], [0.15, 0.4, 0.5, 0.6], 0.45),  # .3 and .45 tie: the later wins
         ([0.05, 0.15, 0.25, 0.65], [0.35, 0.55, 0.75, 0.85, 0.95], 0.45),
     ]
+    cases += [(attack, live, _eer_threshold(attack, live)) for attack, live in _drawn(12)]
     for attack, live, expected in cases:
         given = f"attack scores {attack} and live scores {live}"
         scores = np.array(live + attack)
@@ -153,6 +170,7 @@ def check_best_in_hindsight(fn: Callable) -> int:
             (0, 1 / 5),
         ),
     ]
+    cases += [(rows, _best(rows)) for rows in _drawn_rows(8)]
     for rows, expected in cases:
         given = f"(live | attack) scores {'; '.join(f'{a} | {b}' for a, b in rows)}"
         scores = np.array([live + attack for live, attack in rows])
@@ -174,6 +192,19 @@ def check_best_in_hindsight(fn: Callable) -> int:
         other = "try every score as a threshold, for every row; of equally good rows take the first"
         need_values(given, result, np.array(expected), mistakes, other)
     return len(cases)
+
+
+def _best(rows: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[int, float]:
+    lowest = [_lowest(live, attack) for live, attack in rows]
+    return lowest.index(min(lowest)), min(lowest)
+
+
+def _drawn_rows(count: int) -> Iterator[list[tuple[list[float], list[float]]]]:
+    """Scores of two checkpoints on four live faces and four attacks, in eighths."""
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        both = (rng.integers(0, 9, (2, 8)) / 8).tolist()
+        yield [(scores[:4], scores[4:]) for scores in both]
 
 
 def _lowest(live: Sequence[float], attack: Sequence[float]) -> float:

@@ -89,6 +89,10 @@ def check_lbp_code(fn: Callable) -> int:
         ([[0, 250, 0], [250, 100, 0], [0, 0, 0]], 4 + 16),  # the corner between them is dark
         ([[3, 3, 3], [3, 250, 3], [3, 3, 3]], 0),
     ]
+    for p, (row, column) in enumerate(AROUND):  # each bit alone, and all but it
+        alone, without = [[1, 2, 3], [4, 50, 5], [6, 7, 8]], [[91, 92, 93], [94, 50, 95], [96] * 3]
+        alone[1 + row][1 + column], without[1 + row][1 + column] = 90 + p, p
+        cases += [(alone, 2**p), (without, 255 - 2**p)]
     for patch, expected in cases:
         given = f"the patch {patch}"
         levels = np.array(patch, np.uint8)

@@ -25,7 +25,7 @@ def check_build_extractor(fn: Callable) -> int:
     import torch
     from torch import nn
 
-    widths = [6, 2]
+    widths = [6, 2, 5, 7]
     for width in widths:
         given = f"width {width}"
         module = call(fn, given, width)
@@ -121,11 +121,11 @@ def check_fold(fn: Callable) -> int:
 
     weight = [[[[2.0, -1.0]]], [[[0.5, 4.0]]]]  # (2, 1, 1, 2)
     bias, mean, var = [1.0, -2.0], [3.0, 0.5], [3.99, 0.24]
-    gamma, beta, eps = [2.0, -1.0], [0.5, 1.5], 0.01
-    # gamma / sqrt(var + eps): 2 / 2 and -1 / 0.5; bias: 0.5 + 1 * (1 - 3), 1.5 - 2 * (-2 - 0.5)
+    gamma, beta, eps = [3.0, -1.0], [0.5, 1.5], 0.01
+    # gamma / sqrt(var + eps): 3 / 2 and -1 / 0.5; bias: 0.5 + 1.5 * (1 - 3), 1.5 - 2 * (-2 - 0.5)
     cases = [
         ((weight, bias, mean, var, gamma, beta, eps),
-         ([[[[2.0, -1.0]]], [[[-1.0, -8.0]]]], [-1.5, 6.5])),
+         ([[[[3.0, -1.5]]], [[[-1.0, -8.0]]]], [-2.5, 6.5])),
         ((weight, bias, [0.0, 0.0], [1.0, 1.0], [1.0, 1.0], [0.0, 0.0], 0.0), (weight, bias)),
     ]  # fmt: skip
     for handed, expected in cases:

@@ -56,6 +56,7 @@ def check_choose_frames(fn: Callable) -> int:
         (["3.png", "info.txt", "12.png"], 2),
         (["5.png", "40.png", "info.txt"], 4),
         (["6.png", "info.txt"], 1),
+        (["36.png", "112.png", "103.png", "26.png", "info.txt"], 3),
     ]
     expected = [
         ["0.png", "20.png"],
@@ -63,6 +64,7 @@ def check_choose_frames(fn: Callable) -> int:
         ["3.png", "12.png"],
         ["5.png", "40.png"],
         ["6.png"],
+        ["26.png", "36.png", "112.png"],
     ]
     for (names, count), right in zip(cases, expected, strict=True):
         given = f"{names} and count {count}"
