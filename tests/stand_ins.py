@@ -12,8 +12,7 @@ PEOPLE = {"phone-0": [1, 2, 0, 4], "phone-1": [0, 2, 2, 4]}
 
 def quick(config, manifest, judged, scratch):
     """Give a row at once."""
-    names = ("pattern", "order", "stages", "fusion", "loss", "inner_steps", "seed")
-    names += ("augment", "episodes", "second_start")
+    names = ("pattern", "order", "stages", "fusion", "loss", "inner_steps", "augment", "seed")
     return [
         {name: getattr(config, name) for name in names}
         | {"target": target, "hter": 0.25, "hter_oracle": 0.2, "auc": 0.8, "seconds": 1}
