@@ -74,7 +74,7 @@ def _results(jobs: Sequence[Job], folder: Path) -> Iterator[object]:
     for path in (_file(folder, job) for job in jobs):
         try:
             yield json.loads(path.read_text())["result"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{path}: is damaged ({error}); remove it, and the job is done again"
             ) from None

@@ -44,6 +44,9 @@ def row(arm: str, target: str, seed: int, counts: Mapping[str, list[int]], **cha
     made |= ABOUT | {"target": target, "seed": str(seed), "config": json.dumps(config)}
     made |= {"hter": repr(float((rejected / live + accepted / attacks) / 2))}
     made |= {"hter_oracle": "0.1", "auc": "0.9", "subjects": json.dumps(counts)}
+    made |= {
+        "devices": json.dumps({"camera": {"one": [int(n) for n in np.sum([*counts.values()], 0)]}})
+    }
     return made | changes
 
 

@@ -32,9 +32,9 @@ from hfnmp_lite.experiments.ablation import (
     key_of,
     name_of,
     read_rows,
-    tally,
     write_rows,
 )
+from hfnmp_lite.experiments.recipe import tallies, tally
 from hfnmp_lite.files import InputError, exclusive
 
 SMALL = ("--training", "smoke", "--workers", "1", "--seeds", "1", "--targets", "phone")
@@ -71,7 +71,7 @@ def some(manifest, samples, folder, keep):
 
 
 @pytest.mark.parametrize("training", ["classroom", "paper", "smoke"])
-@pytest.mark.parametrize("preset", ["core", "full"])
+@pytest.mark.parametrize("preset", ["main", "core", "full"])
 def test_no_run_of_the_grid_comes_twice_and_all_have_the_same_updates(preset, training):
     configs = grid(preset, DOMAINS, 2, training)
     keys = Counter(key_of(c.to_dict()) for c in configs)
@@ -83,16 +83,43 @@ def test_no_run_of_the_grid_comes_twice_and_all_have_the_same_updates(preset, tr
 
 
 def test_the_most_telling_runs_come_first():
-    configs = grid("full", DOMAINS, 5)
+    """The main arms at three seeds, all others but one factor alone, two more seeds, the rest."""
+    configs = grid("full", DOMAINS)
     names = [name_of(c.to_dict()) for c in configs]
-    first = ["rgb", "identity", "lbp", "random", "mp joint 1", "mp alternating 2"]
-    assert list(dict.fromkeys(names[:24])) == first  # six arms, four targets, one seed
-    assert {c.seed for c in configs[:24]} == {0}
-    assert {c.seed for c in configs[:72]} == {0, 1, 2}
-    assert set(names[:72]) == set(first)
-    core = set(arms_of("core"))
-    assert set(names[: 9 * 4 * 5]) == core
-    assert not set(names[9 * 4 * 5 :]) & core
+    first = ["rgb", "lbp", "random", "mp alternating 2"]
+    assert list(arms_of("main")) == first
+    assert list(dict.fromkeys(names[:16])) == first  # four arms, four targets, one seed
+    assert {c.seed for c in configs[:16]} == {0}
+    assert {c.seed for c in configs[:48]} == {0, 1, 2}
+    assert set(names[:48]) == set(first)
+    factors = set(arms_of("full")) - set(names[: names.index("gradient")])
+    last = names[-len(factors) * 4 :]
+    assert set(last) == factors
+    more = [c for c in configs if name_of(c.to_dict()) in first and c.seed > 2]
+    assert configs[-len(factors) * 4 - len(more) : -len(factors) * 4] == more
+    assert set(names[48 : -len(factors) * 4 - len(more)]).isdisjoint(first)
+
+
+def test_seeds_are_those_planned_unless_told_otherwise():
+    seeds = Counter(name_of(c.to_dict()) for c in grid("full", DOMAINS))
+    assert seeds["rgb"] == seeds["mp alternating 2"] == 5 * 4
+    for name in ("identity", "mp joint 1", "mp bilevel 2", "lbp alone", "mp alternating 2 alone"):
+        assert seeds[name] == 3 * 4, name
+    for name in ("rgb augmented", "mp alternating 2 augmented"):
+        assert seeds[name] == 3 * 4, name
+    for name in ("gradient", "mp alternating 2 late", "mp alternating 2 K=4"):
+        assert seeds[name] == 4, name
+    assert set(Counter(name_of(c.to_dict()) for c in grid("full", DOMAINS, 2)).values()) == {8}
+
+
+def test_two_sources_alone_leave_the_others_as_targets():
+    configs = grid("main", DOMAINS, 1, sources=["handheld", "webcam"])
+    assert {c.target for c in configs} == {"mixed", "phone"}
+    assert {c.sources for c in configs} == {("handheld", "webcam")}
+    with pytest.raises(InputError, match="--sources names 'moon'"):
+        grid("main", DOMAINS, sources=["moon"])
+    with pytest.raises(InputError, match="--targets names 'webcam'; expected some of: mixed"):
+        grid("main", DOMAINS, sources=["handheld", "webcam", "phone"], targets=["webcam"])
 
 
 def test_a_grid_of_some_arms_and_targets():
@@ -120,7 +147,10 @@ def found(pattern, judged, sources, hter, **changes):
 
 
 def log(errors):
-    """Both candidates of rgb on every pair; `errors(judged, fast)` is the error found."""
+    """All candidates of rgb on every pair; `errors(judged, fast)` is the error found.
+
+    `fast` is 0 for the preset, 1 for the faster rate, 2 for the slower.
+    """
     rows = []
     for fast, changes in enumerate(search.CANDIDATES["rgb"]):
         for config in search.trials(DOMAINS):
@@ -135,8 +165,9 @@ def log(errors):
 
 def test_a_recipe_is_what_erred_least_on_the_other_domains():
     # the faster rate is better before the phone and worse by as much before the webcam alone
-    rows = log(lambda judged, fast: 0.3 + fast * {"phone": -0.1, "webcam": 0.05}.get(judged, 0))
-    assert len(rows) == 2 * 6 * 2
+    gain = {"phone": -0.1, "webcam": 0.05}
+    rows = log(lambda judged, fast: (0.3, 0.3 + gain.get(judged, 0), 0.4)[fast])
+    assert len(rows) == 3 * 6 * 2
     chosen = search.recipes(rows)
     fast = search.CANDIDATES["rgb"][1]
     # of a target's three, one is on each other domain
@@ -147,7 +178,7 @@ def test_a_recipe_is_what_erred_least_on_the_other_domains():
 @pytest.mark.parametrize("target", DOMAINS)
 def test_no_recipe_depends_on_what_was_seen_of_its_target(target):
     draw = np.random.default_rng(0)
-    errors = {(d, f): draw.uniform(0.1, 0.5) for d in DOMAINS for f in (0, 1)}
+    errors = {(d, f): draw.uniform(0.1, 0.5) for d in DOMAINS for f in (0, 1, 2)}
     before = search.recipes(log(lambda *at: errors[at]))["rgb", target]
     for value in (0.0, 1.0):
         changed = errors | {(target, 1): value}
@@ -162,12 +193,27 @@ def test_no_recipe_depends_on_what_was_seen_of_its_target(target):
     assert search.recipes(rows)["rgb", target] == before
 
 
+def test_every_candidate_of_a_main_arm_can_be_learned_in_every_arm_of_its_pattern():
+    """A recipe meets all arms: patterns alone and one stage too."""
+    for candidates in zip(*search.CANDIDATES.values(), strict=True):
+        recipes = {
+            (pattern, target): changes
+            for pattern, changes in zip(search.CANDIDATES, candidates, strict=True)
+            for target in DOMAINS
+        }
+        configs = grid("full", DOMAINS, 1, recipes=recipes)
+        assert len({key_of(c.to_dict()) for c in configs}) == len(configs)
+        for config in configs:
+            changes = recipes.get((config.pattern, config.target), {})
+            assert all(getattr(config, name) == value for name, value in changes.items())
+
+
 def test_what_the_shipped_search_found_is_used_and_said(manifest, tmp_path, capsys, monkeypatch):
     path, out = tmp_path / "search.csv", tmp_path / "table.csv"
     monkeypatch.setattr(search, "_shipped", lambda: path)
     assert search.recipes_for("classroom", DOMAINS) is None
     path.write_text("here")
-    found = log(lambda judged, fast: 0.3 - 0.1 * fast * (judged != "webcam"))
+    found = log(lambda judged, fast: 0.3 - 0.1 * (fast == 1) * (judged != "webcam"))
     monkeypatch.setattr(search, "read_search", lambda _: found)
     assert search.recipes_for("smoke", DOMAINS) is None
     assert search.recipes_for("classroom", DOMAINS[:3]) is None
@@ -193,11 +239,41 @@ def test_the_tally_makes_the_error_that_the_metrics_give():
         kind = (None, "print", "replay")[i % 3]
         score = float("nan") if i in (6, 7, 50) else float(draw.uniform())
         scored.append(Scored(f"p{i}", "d", f"s{i // 12}", kind is None, kind, None, 1, score))
-    counts = np.sum(list(tally(scored, 0.4).values()), axis=0)
+    people = [s.subject for s in scored]
+    counts = np.sum(list(tally(scored, 0.4, people).values()), axis=0)
     expected = metrics.evaluate(**as_arrays(scored), threshold=0.4)
     assert counts[0] / counts[1] == pytest.approx(expected.frr)
     assert counts[2] / counts[3] == pytest.approx(expected.far)
-    assert len(tally(scored, 0.4)) == 10
+    assert len(tally(scored, 0.4, people)) == 10
+
+
+def test_errors_are_counted_by_subject_and_by_what_they_were_made_with():
+    from hfnmp_lite.data.presentations import Presentation
+    from hfnmp_lite.evaluate.scoring import Scored
+
+    made = [  # id, subject, live, camera, instrument, light, score
+        ("a", "s0", True, "nexus", None, "lamp", 0.9),
+        ("b", "s0", True, "nexus", None, None, 0.1),
+        ("c", "s0", False, "nexus", "laser", "lamp", 0.7),
+        ("d", "s1", False, "oppo", "ipad", "lamp", 0.2),
+        ("e", "s1", True, "oppo", None, "lamp", float("nan")),
+        ("f", "s1", False, "oppo", "ipad", "lamp", float("nan")),
+    ]
+    presentations, scored = [], []
+    for id_, who, live, camera, instrument, light, score in made:
+        kind = None if live else "x"
+        shared = (id_, "d", who, live, kind, instrument)
+        presentations.append(Presentation(*shared, (), camera=camera, light=light))
+        scored.append(Scored(*shared, 1, score))
+    found = {k: json.loads(v) for k, v in tallies(scored, presentations, 0.5).items()}
+    assert found == {
+        "subjects": {"s0": [1, 2, 1, 1], "s1": [1, 1, 0, 2]},
+        "devices": {
+            "camera": {"nexus": [1, 2, 1, 1], "oppo": [1, 1, 0, 2]},
+            "instrument": {"laser": [0, 0, 1, 1], "ipad": [0, 0, 0, 2]},
+            "light": {"lamp": [1, 2, 1, 3]},
+        },
+    }
 
 
 # --- a real table ------------------------------------------------------------------------------
@@ -331,6 +407,22 @@ def test_interrupted_it_ends_at_once_and_the_same_command_goes_on(manifest, tmp_
     assert [name_of(r) for r in read_rows(out)] == ["rgb"]
 
 
+def test_a_run_writes_where_the_command_clears_up(manifest, tmp_path, monkeypatch):
+    """A worker that is ended leaves its files; they lie in a folder that the command removes."""
+    seen = []
+
+    def watched(config, training, validation, folder, **how):
+        seen.append(folder)
+        raise FloatingPointError("enough")
+
+    monkeypatch.setattr("hfnmp_lite.learn.fit.fit", watched)
+    (config,) = grid("main", DOMAINS, 1, "smoke", ["rgb"], ["phone"])
+    said = ablation.learn_and_judge(config, manifest, ("phone",), tmp_path)
+    assert said == "rgb, phone, seed 0: enough"
+    assert [folder.parent for folder in seen] == [tmp_path]
+    assert not seen[0].exists()
+
+
 def children(pid):
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
@@ -428,8 +520,9 @@ def test_a_file_with_runs_on_other_data_or_other_settings(manifest, tmp_path, ca
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--arms", "sift"], "--arms names 'sift'; expected some of: rgb, identity"),
+        (["--arms", "sift"], "--arms names 'sift'; expected some of: rgb, lbp"),
         (["--arms", "gradient"], "--preset full has more"),
+        (["--sources", "moon"], "--sources names 'moon'; expected some of: handheld"),
         (["--targets", "moon"], "--targets names 'moon'; expected some of: handheld"),
         (["--seeds", "0"], "--seeds is 0; expected at least 1"),
         (["--workers", "0"], "--workers is 0; expected at least 1"),
@@ -480,6 +573,12 @@ def test_names_and_keys_tell_runs_apart():
         row("mp joint 1", "phone", 0, {"a": [0, 1, 0, 1]}),
     ]
     assert name_of(rows[0]) == "mp alternating 2"
+    for cells, name in (
+        ({"fusion": "alone"}, "mp alternating 2 alone"),
+        ({"augment": "camera"}, "mp alternating 2 augmented"),
+    ):
+        assert name_of(rows[0] | cells) == name
+        assert key_of(rows[0] | cells) != key_of(rows[0])
     assert key_of(rows[0]) != key_of(rows[1])
     assert set(KEY) < set(COLUMNS)
     with pytest.raises(InputError, match="preset 'huge' is unknown"):

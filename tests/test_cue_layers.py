@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hfnmp_lite.simulate import scene
-from hfnmp_lite.simulate.domains import DOMAINS, draw_camera, factor_table
+from hfnmp_lite.simulate.devices import draw_camera
+from hfnmp_lite.simulate.domains import DOMAINS
 from hfnmp_lite.teach import cue_figures
 from hfnmp_lite.teach.cue_layers import FINE, take_apart
 
@@ -17,7 +18,8 @@ ON = {"fine": 1, "glare": 1, "bands": 1, "bezel": True, "gamut": True}
 def attack(request):
     drawn = scene.draw_subject_takes("phone", 0, 5813, presentations=1, frames=1)
     take = drawn[scene.Key(0, request.param)][0]
-    camera = draw_camera(np.random.default_rng(1), DOMAINS["handheld"])
+    handheld = DOMAINS["handheld"]
+    camera = draw_camera(np.random.default_rng(1), handheld.cameras[-1], handheld.lights[0])
     take = replace(take, domain="handheld", camera=camera)
     return take, take_apart(take), scene.render(take)
 
@@ -93,12 +95,17 @@ def test_moire_appears_where_the_beat_of_the_two_grids_is(attack):
     np.testing.assert_allclose(at, 2 * beat, atol=0.02)
 
 
-def test_pitches_are_those_of_the_factor_table():
-    row = next(line for line in factor_table().splitlines() if "screen pitch" in line)
-    cells = [cell.strip() for cell in row.strip("| ").split("|")][1:]
-    for domain, cell in zip(DOMAINS, cells, strict=True):
-        low, high = cue_figures.seen_pitches(domain)
-        assert cell == f"{low:.2f}-{high:.2f}"
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_pitches_are_those_of_the_takes(domain):
+    """p = 25.4 n / (ppi W) in sensor pixels, at its smallest and largest."""
+    low, high = cue_figures.seen_pitches(domain)
+    found = []
+    for subject in range(60):
+        drawn = scene.draw_subject_takes(domain, 0, subject, frames=1, kinds=("replay",))
+        found += [take.medium.pitch * take.camera.n for (take,) in drawn.values()]
+    assert low <= min(found)
+    assert max(found) <= high
+    assert max(found) - min(found) > 0.5 * (high - low)
 
 
 def test_the_difference_is_in_standard_deviations():

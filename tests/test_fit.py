@@ -19,13 +19,15 @@ from hfnmp_lite.config import (
     ORDER_NAMES,
     PATTERN_NAMES,
     PRESETS,
+    UNSEEN,
     Machine,
     RunConfig,
     make_config,
 )
 from hfnmp_lite.data import loaders
-from hfnmp_lite.data.presentations import read_manifest
+from hfnmp_lite.data.presentations import FACTORS, read_manifest
 from hfnmp_lite.data.protocols import leave_one_out
+from hfnmp_lite.evaluate.scoring import score_presentations
 from hfnmp_lite.experiments.run import run
 from hfnmp_lite.files import InputError
 from hfnmp_lite.learn import fit as fit_module
@@ -34,6 +36,7 @@ from hfnmp_lite.learn.losses import LOSSES
 from hfnmp_lite.learn.meta_step import ORDERS
 from hfnmp_lite.learn.state import seeded
 from hfnmp_lite.model.catalogue import PATTERNS, build_pattern
+from hfnmp_lite.model.checkpoint import load_checkpoint, save_checkpoint
 from hfnmp_lite.model.network import FUSIONS
 
 DOMAINS = ("handheld", "mixed", "phone", "webcam")
@@ -157,7 +160,12 @@ def test_every_other_kind_of_run(protocol, tmp_path, pattern, order, stages):
 @pytest.mark.parametrize(
     "changes",
     [
-        *[{"fusion": f, "pattern": p} for f in ("late", "concat", "top") for p in ("mp", "lbp")],
+        *[
+            {"fusion": f, "pattern": p}
+            for f in ("late", "concat", "top", "alone")
+            for p in ("mp", "lbp")
+        ],
+        *[{"augment": "camera"}, {"episodes": "camera"}],
         *[{"loss": "ce"}, {"loss": "ce", "pattern": "rgb"}, {"loss": "ce", "fusion": "late"}],
         {"pattern": "lbp", "lbp_points": 4, "lbp_radius": 2.0, "lbp_method": "uniform"},
     ],
@@ -169,6 +177,91 @@ def test_every_fusion_loss_and_variant(protocol, tmp_path, changes):
     assert detector.network.settings["map_in_score"] == (config.loss != "ce")
     if config.pattern == "lbp":
         assert detector.extractor.settings == config.pattern_settings
+
+
+def test_a_pattern_is_tried_alone_with_the_extractor_of_two_streams(
+    protocol, tmp_path, monkeypatch
+):
+    """The first stage is the same as where both streams are judged; only then the image goes."""
+    seen = {}
+    original = fit_module._run_stage
+
+    def watched(config, state, *rest):
+        network = state.detector.network
+        seen[config.fusion, state.stage] = network.settings["fusion"]
+        original(config, state, *rest)
+
+    monkeypatch.setattr(fit_module, "_run_stage", watched)
+    alone, both = (learn(smoke(fusion=f), protocol, tmp_path / f) for f in ("alone", "hfm"))
+    assert seen == {
+        **{("alone", 1): "hfm", ("alone", 2): "alone"},
+        **{("hfm", 1): "hfm", ("hfm", 2): "hfm"},
+    }
+    assert same(alone.extractor, both.extractor)
+    assert not hasattr(alone.network, "image_stream")
+
+
+@pytest.mark.parametrize("fusion", ["hfm", "alone"])
+@pytest.mark.parametrize("start", ["first", "anew"])
+def test_the_second_stage_starts_where_it_is_told(protocol, tmp_path, monkeypatch, fusion, start):
+    begun, chosen = {}, {}
+    original = fit_module._run_stage
+
+    def watched(config, state, *rest):
+        network = state.detector.network
+        begun[state.stage] = {k: v.clone() for k, v in network.state_dict().items()}
+        original(config, state, *rest)
+        chosen[state.stage] = {
+            k.removeprefix("network."): v for k, v in state.best["weights"].items()
+        }
+
+    monkeypatch.setattr(fit_module, "_run_stage", watched)
+    learn(smoke(fusion=fusion, second_start=start), protocol, tmp_path / "run")
+    equal = [torch.equal(begun[2][k], chosen[1][k]) for k in begun[2] if k.endswith("weight")]
+    assert len(equal) > 10
+    assert (
+        all(equal)
+        if start == "first"
+        else not any(
+            torch.equal(begun[2][k], chosen[1][k])
+            for k in begun[2]
+            if "conv" in k or "classifier" in k
+        )
+    )
+
+
+def test_a_run_resumed_in_a_second_stage_that_goes_on_equals_never_stopped(
+    protocol, tmp_path, monkeypatch
+):
+    config = smoke(second_start="first", episodes="camera", augment="camera")
+    whole = learn(config, protocol, tmp_path / "whole")
+    original, looks = fit_module.save, []
+
+    def save_then_die(*arguments):
+        original(*arguments)
+        looks.append(1)
+        if len(looks) == 2:  # within the second stage
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit_module, "save", save_then_die)
+    with pytest.raises(KeyboardInterrupt):
+        learn(config, protocol, tmp_path / "cut")
+    monkeypatch.undo()
+    assert same(whole, learn(config, protocol, tmp_path / "cut", resume=True))
+
+
+def test_the_share_rejected_is_that_of_the_held_out_and_a_checkpoint_keeps_it(protocol, tmp_path):
+    detector = learn(smoke(pattern="rgb"), protocol, tmp_path / "run")
+    scored = score_presentations(detector, protocol.validation, 64)
+    rejected = sum(s.score < detector.threshold for s in scored) / len(scored)
+    assert detector.share_rejected == pytest.approx(rejected)
+    assert 0 < rejected < 1
+    path = tmp_path / "detector.safetensors"
+    save_checkpoint(path, detector, detector.config)
+    assert load_checkpoint(path).share_rejected == detector.share_rejected
+    detector.share_rejected = None  # as in checkpoints from before
+    save_checkpoint(path, detector, detector.config)
+    assert load_checkpoint(path).share_rejected is None
 
 
 def test_a_random_extractor_settles_on_the_training_images_and_stays(protocol, tmp_path):
@@ -329,6 +422,7 @@ def test_the_log_for_tensorboard(small_samples, tmp_path):
 def test_names_agree_with_the_model():
     assert META_ORDERS == ORDERS
     assert set(FUSION_NAMES) == set(FUSIONS)
+    assert UNSEEN == FACTORS
     assert set(LOSS_NAMES) == set(LOSSES)
     assert LBP_METHODS == LocalBinaryPattern.METHODS
     assert set(PATTERN_NAMES) == {"rgb", *PATTERNS}
@@ -355,6 +449,10 @@ def test_names_agree_with_the_model():
         ({"pattern": "lbp", "lbp_radius": float("nan")}, "radius"),
         ({"pattern": "lbp", "lbp_method": "var"}, "unknown"),
         ({"size": 100}, "multiple of 32"),
+        ({"augment": "flip"}, "augment 'flip' is unknown; expected one of none, camera"),
+        ({"episodes": "light"}, "episodes 'light' is unknown; expected one of domain, camera"),
+        ({"second_start": "best"}, "second_start 'best' is unknown; expected one of anew, first"),
+        ({"pattern": "rgb", "fusion": "alone"}, "nothing to fuse"),
         ({"domains": ("webcam", "phone")}, "at least 2 source domains"),
         ({"domains": ("webcam",), "order": "joint"}, "at least one source"),
     ],

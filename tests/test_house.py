@@ -17,7 +17,7 @@ TOP = Path(__file__).resolve().parent.parent
 PACKAGE = TOP / "hfnmp_lite"
 FLOORS = [
     *("__init__", "files", "owned", "memory", "config", "provenance"),
-    *("simulate", "data", "model", "evaluate"),
+    *("simulate", "data", "jobs", "model", "evaluate"),
     *("learn", "experiments", "explain", "teach", "doctor", "options", "cli"),
 ]
 HEART = [
@@ -196,7 +196,8 @@ def test_checkpoints_of_every_kind_are_shipped_and_small():
 @pytest.mark.parametrize("file", CHECKPOINTS, ids=lambda f: f.stem)
 def test_a_shipped_checkpoint_gives_the_numbers_it_claims(file):
     from hfnmp_lite.evaluate.scoring import score_presentations
-    from hfnmp_lite.experiments.run import judge, load_data
+    from hfnmp_lite.experiments.recipe import judge
+    from hfnmp_lite.experiments.run import load_data
     from hfnmp_lite.model.checkpoint import load_checkpoint
 
     claimed = json.loads((file.parent.parent / "results" / f"{file.stem}.json").read_text())

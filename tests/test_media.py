@@ -10,8 +10,9 @@ import pytest
 import raster
 
 from hfnmp_lite.files import InputError
-from hfnmp_lite.simulate import geometry, ink, printing, screen
+from hfnmp_lite.simulate import devices, geometry, ink, printing, screen
 from hfnmp_lite.simulate.geometry import FRONTAL, MARGIN, Aperture, View
+from hfnmp_lite.simulate.inventory import inventory_of
 
 HANDHELD = Aperture(0.3, 0.9, 0.5)
 PHONE = Aperture(0.32, 0.75, 0.75)
@@ -19,6 +20,22 @@ MIXED = Aperture(0.4, 0.8, 0.8)
 WEBCAM = Aperture(0.5, 0.95, 0.95)
 LIGHT = np.array([1.1, 1.0, 0.8], np.float32)
 MEDIA = [printing, screen]
+PRINTER = devices.Printer(
+    *("laser", "office laser", 100, (50.0, 90.0), (1.03, 1.0, 0.95)),
+    contrast=1.1,
+    chroma=1.4,
+    gloss=(0.02, 0.1),
+)
+INKJET = dataclasses.replace(PRINTER, name="inkjet", lpi=0.0, grain=0.05)
+DISPLAY = devices.Display(
+    *("tablet", "tablet", 132, (48.0, 100.0)), kelvin=6000, brightness=1.1, saturation=0.95
+)
+DEVICE = {printing: PRINTER, screen: DISPLAY}
+
+
+def draw(module, seed, **how):
+    made = devices.draw_print if module is printing else devices.draw_screen
+    return made(np.random.default_rng(seed), DEVICE[module], **how)
 
 
 def view_of(seed: int, distortion: float | None = None) -> View:
@@ -50,7 +67,7 @@ def show(module, medium, cues, *, n=96, view=None, shown=None, aperture=PHONE):
 
 def draw_with_everything(module, seed=5):
     """A medium that shows all its cues: outline in view, coarse pitch, glare."""
-    medium = module.draw(np.random.default_rng(seed), preset="vivid", sensor=96)
+    medium = draw(module, seed, preset="vivid", sensor=96)
     return dataclasses.replace(medium, sides=(0.06, -1.0, 2.0, 0.95))
 
 
@@ -162,7 +179,7 @@ def patch(image, first, size):
 def test_harmonics_match_a_raster_of_stripes(pixels, turn, aperture):
     n, size, first = 160, 48, (94, 17)
     view = view_of(int(100 * pixels), distortion=0.0)
-    medium = screen.draw(np.random.default_rng(1))
+    medium = draw(screen, 1)
     medium = dataclasses.replace(medium, pitch=pixels / n, turn=turn)
     factor, envelope = screen.modulation(medium, view, aperture, n)
     model = patch(factor, first, size)
@@ -181,7 +198,7 @@ def test_presented_screen_carries_the_raster_modulation():
     """The whole of `present`, not the harmonics alone: E(1 + m) over E."""
     n, size, first = 160, 48, (40, 60)
     view = view_of(8, distortion=0.0)
-    medium = dataclasses.replace(screen.draw(np.random.default_rng(2)), pitch=1.1 / n, turn=0.03)
+    medium = dataclasses.replace(draw(screen, 2), pitch=1.1 / n, turn=0.03)
     both = [
         show(screen, medium, cues, n=n, view=view, shown=flat(180)).irradiance
         for cues in ({"moire", "gamut"}, {"gamut"})
@@ -194,14 +211,14 @@ def test_presented_screen_carries_the_raster_modulation():
 def test_moire_is_the_aliased_harmonic():
     """A grid of 1.25 pixels has .8 cycles per pixel: the sensor sees .2."""
     n = 100
-    medium = dataclasses.replace(screen.draw(np.random.default_rng(0)), pitch=1.25 / n, turn=0.0)
+    medium = dataclasses.replace(draw(screen, 0), pitch=1.25 / n, turn=0.0)
     factor, _ = screen.modulation(medium, FRONTAL, PHONE, n)
     spectrum = np.abs(np.fft.rfft(factor[..., 1].mean(0) - 1.0))
     assert spectrum.argmax() == 20
 
 
 def test_fine_or_blurred_grids_leave_no_modulation():
-    medium = dataclasses.replace(screen.draw(np.random.default_rng(0)), pitch=0.25 / 112)
+    medium = dataclasses.replace(draw(screen, 0), pitch=0.25 / 112)
     factor, envelope = screen.modulation(medium, FRONTAL, Aperture(0.6, 0.95, 0.95), 112)
     assert np.abs(factor - 1.0).max() < 2e-3
     assert envelope.max() < 2e-3
@@ -209,7 +226,7 @@ def test_fine_or_blurred_grids_leave_no_modulation():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_modulation_keeps_the_energy(seed):
-    medium = screen.draw(np.random.default_rng(seed))
+    medium = draw(screen, seed)
     medium = dataclasses.replace(medium, pitch=(0.7 + 0.21 * seed) / 256)
     factor, _ = screen.modulation(medium, view_of(seed), HANDHELD, 256)
     np.testing.assert_allclose(factor.mean((0, 1)), 1.0, atol=0.01)
@@ -264,7 +281,7 @@ def test_halftone_matches_a_raster_of_dots(pixels, coverage, which, aperture):
     """First harmonics alone: over 30 cases >= .976 wherever the modulation's RMS is >= 1 %."""
     n, size, first = 160, 40, (70, 90)
     view = view_of(int(100 * pixels), distortion=0.0)
-    medium = printing.draw(np.random.default_rng(1), bend_max=0.0)
+    medium = draw(printing, 1, bend_max=0.0)
     medium = dataclasses.replace(medium, pitch=pixels / n)
     cover = np.zeros((4, n, n), np.float32)
     cover[which] = coverage
@@ -283,7 +300,7 @@ def test_halftone_matches_a_raster_of_dots(pixels, coverage, which, aperture):
 
 def test_halftone_envelope_is_the_rms_over_phase():
     n = 32
-    medium = printing.draw(np.random.default_rng(4))
+    medium = draw(printing, 4)
     medium = dataclasses.replace(medium, pitch=1.2 / n)
     cover = np.empty((4, n, n), np.float32)
     cover[:] = np.array([0.3, 0.4, 0.45, 0.1], np.float32)[:, None, None]
@@ -304,7 +321,7 @@ def test_halftone_envelope_is_the_rms_over_phase():
 
 @pytest.mark.parametrize("bend", [0.35, -0.35, 0.1])
 def test_a_bent_sheet_is_a_cylinder_seen_from_the_camera(bend):
-    medium = dataclasses.replace(printing.draw(np.random.default_rng(0)), bend=bend, bend_axis=0.4)
+    medium = dataclasses.replace(draw(printing, 0), bend=bend, bend_axis=0.4)
     x, y = FRONTAL.plane(15)
     sheet_x, sheet_y = printing.unroll(medium, x, y)
     axis = np.array([math.cos(0.4), math.sin(0.4)])
@@ -328,7 +345,7 @@ def test_no_bend_is_flat():
     almost = dataclasses.replace(medium, bend=1e-7)
     one, other = show(printing, medium, printing.CUES), show(printing, almost, printing.CUES)
     np.testing.assert_allclose(one.irradiance, other.irradiance, atol=2e-3)
-    assert printing.draw(np.random.default_rng(9), bend_max=0.0).bend == 0.0
+    assert draw(printing, 9, bend_max=0.0).bend == 0.0
 
 
 # --- cue switches -------------------------------------------------------------------------------
@@ -374,7 +391,7 @@ def test_print_gloss_has_compact_support():
 
 @pytest.mark.parametrize("module", MEDIA)
 def test_without_any_cue_the_picture_is_itself(module):
-    medium = module.draw(np.random.default_rng(3), **({} if module is screen else {"bend_max": 0}))
+    medium = draw(module, 3, **({} if module is screen else {"bend_max": 0}))
     shown = picture(128)
     got = show(module, medium, (), n=96, view=FRONTAL, shown=shown).irradiance
     own = geometry.blur(geometry.warp(geometry.SRGB_TO_LINEAR[shown], *FRONTAL.plane(96)), PHONE)
@@ -403,8 +420,15 @@ def test_bands_repeat_down_the_sensor():
 
 
 def test_banding_of_a_physical_print_is_at_most_three_percent():
-    amplitudes = [printing.draw(np.random.default_rng(s)).band_amplitude for s in range(300)]
-    assert max(amplitudes) <= 0.03
+    printers = [
+        printer
+        for inventory in ("shipped", *map(str, range(30)))
+        for domain in inventory_of(inventory).values()
+        for printer in domain.printers
+    ]
+    for seed, printer in enumerate(printers):
+        medium = devices.draw_print(np.random.default_rng(seed), printer)
+        assert medium.band_amplitude == printer.bands <= 0.03
 
 
 # --- drawing ------------------------------------------------------------------------------------
@@ -413,7 +437,7 @@ def test_banding_of_a_physical_print_is_at_most_three_percent():
 @pytest.mark.parametrize("module", MEDIA)
 @pytest.mark.parametrize("preset", ["physical", "vivid"])
 def test_same_seed_same_medium_same_pixels(module, preset):
-    one, two = (module.draw(np.random.default_rng(7), preset=preset) for _ in range(2))
+    one, two = (draw(module, 7, preset=preset) for _ in range(2))
     assert one == two
     assert json.loads(json.dumps(dataclasses.asdict(one)))["pitch"] == one.pitch
     first, second = show(module, one, module.CUES), show(module, two, module.CUES)
@@ -445,20 +469,113 @@ def test_next_frame_keeps_the_instrument(module):
 
 
 @pytest.mark.parametrize("module", MEDIA)
-def test_pitch_and_outline_ranges(module):
-    drawn = [module.draw(np.random.default_rng(s)) for s in range(400)]
-    low, high = module.PPI_WIDTH if module is screen else module.LPI_WIDTH
-    pitches = [m.pitch for m in drawn]
-    assert 25.4 / high <= min(pitches)
-    assert max(pitches) <= 25.4 / low
-    in_view = np.mean([m.sides != (-1.0, -1.0, 2.0, 2.0) for m in drawn])
-    assert 0.18 < in_view < 0.32
+def test_pitch_follows_from_the_device_and_outlines_from_the_data_set(module):
+    drawn = [draw(module, s) for s in range(400)]
+    narrow, wide = DEVICE[module].face_mm
+    per_inch = PRINTER.lpi if module is printing else DISPLAY.ppi
+    millimetres = [25.4 / (per_inch * m.pitch) for m in drawn]  # p = 25.4 / (ppi W)
+    assert narrow <= min(millimetres) < narrow + 2
+    assert wide - 2 < max(millimetres) <= wide
+    for edges, low, high in ((0.25, 0.18, 0.32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)):
+        drawn = [draw(module, s, edges=edges) for s in range(400)]
+        assert low <= np.mean([m.sides != (-1.0, -1.0, 2.0, 2.0) for m in drawn]) <= high
+
+
+@pytest.mark.parametrize("module", MEDIA)
+def test_takes_of_a_device_share_what_it_is(module):
+    drawn = [draw(module, s, edges=1.0) for s in range(40)]
+    own = {
+        printing: {"dot_gain", "yule_nielsen", "black_share", "fibre", "contrast", "chroma"}
+        | {"paper", "name"},
+        screen: {"gamma", "black", "name"},
+    }[module]
+    for name in own:
+        assert {getattr(m, name) for m in drawn} == {getattr(DEVICE[module], name)}
+    also = {"strength", "band_amplitude"} if module is printing else {"strength", "primaries"}
+    also |= set() if module is printing else {"white", "bezel_reflectance"}
+    for field in dataclasses.fields(drawn[0]):
+        values = {getattr(m, field.name) for m in drawn}
+        # what is no property of the device is drawn take by take; panes and rims may be absent
+        assert (len(values) == 1) == (field.name in own | also), field.name
+
+
+def test_a_display_is_as_bright_beside_the_room_and_as_warm_as_it_is():
+    for level in (1.0, 0.5):
+        bright = [draw(screen, s, level=level).brightness for s in range(300)]
+        # log-normal about the device's own: 300 draws of deviation .08, within 5 standard errors
+        assert np.mean(np.log(bright)) == pytest.approx(np.log(1.1 / level), abs=0.024)
+    cool, warm = (
+        devices.draw_screen(np.random.default_rng(0), dataclasses.replace(DISPLAY, kelvin=k)).white
+        for k in (9000, 4000)
+    )
+    assert cool[2] > cool[1] > cool[0]
+    assert warm[2] < warm[1] < warm[0]
+    grey = dataclasses.replace(DISPLAY, saturation=0.0)
+    matrix = np.reshape(devices.draw_screen(np.random.default_rng(0), grey).primaries, (3, 3))
+    np.testing.assert_allclose(matrix, np.tile(geometry.LUMINANCE, (3, 1)), atol=1e-6)
+
+
+# --- inkjets ------------------------------------------------------------------------------------
+
+
+def of_inkjet(seed=3, **changes):
+    medium = devices.draw_print(np.random.default_rng(seed), INKJET, bend_max=0.0, edges=0.0)
+    return dataclasses.replace(medium, **changes)
+
+
+def test_an_inkjet_has_no_halftone_and_nothing_to_switch_off():
+    medium = of_inkjet()
+    assert medium.pitch == 0
+    on = show(printing, medium, printing.CUES)
+    off = show(printing, medium, set(printing.CUES) - {"halftone"})
+    np.testing.assert_array_equal(on.irradiance, off.irradiance)
+    assert on.envelopes["halftone"].max() == 0
+
+
+def test_the_grain_of_an_inkjet_stays_with_every_cue_off_and_is_blue():
+    """Blue noise: far less is left of it in blocks of pixels than of as much white noise."""
+    n, still = 384, {"fibre": 0.0, "band_amplitude": 0.0}
+    fine = Aperture(0.05, 0.2, 0.2)  # sees the ink as it lies there
+    views = {"n": n, "view": FRONTAL, "shown": flat(120), "aperture": fine}
+    bare, grainy = (
+        show(printing, of_inkjet(grain=g, **still), (), **views).irradiance[..., 1]
+        for g in (0.0, 0.05)
+    )
+    noise = (grainy / bare - 1)[32:-32, 32:-32]
+    assert noise.std() > 0.01
+    blocks = noise.reshape(40, 8, 40, 8).mean((1, 3))
+    assert blocks.std() < 0.5 * noise.std() / 8
+    # a laser's is white, and is no more than a cue
+    laser = dataclasses.replace(draw(printing, 3, bend_max=0.0, edges=0.0), **still, strength=0.0)
+    laser = dataclasses.replace(laser, grain=0.05)
+    on, off = (
+        show(printing, laser, cues, **views).irradiance[..., 1] for cues in ({"halftone"}, ())
+    )
+    white = (on / off - 1)[32:-32, 32:-32]
+    assert white.reshape(40, 8, 40, 8).mean((1, 3)).std() > 0.7 * white.std() / 8
+    np.testing.assert_allclose(off, bare, rtol=0.1)
+
+
+def test_an_inkjet_is_held_as_a_laser_print_of_the_same_seed():
+    """So that exchanging one printer for another changes nothing else."""
+    laser, inkjet = (
+        devices.draw_print(np.random.default_rng(8), p, edges=0.5) for p in (PRINTER, INKJET)
+    )
+    different = {
+        f.name
+        for f in dataclasses.fields(laser)
+        if getattr(laser, f.name) != getattr(inkjet, f.name)
+    }
+    assert different == {"name", "pitch", "grain"}
+
+
+# --- drawing, goes on ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("module", MEDIA)
 def test_unknown_preset_is_refused(module):
     with pytest.raises(InputError, match="vivid"):
-        module.draw(np.random.default_rng(0), preset="lively")
+        draw(module, 0, preset="lively")
 
 
 def test_rendering_does_not_depend_on_threads():

@@ -89,6 +89,28 @@ def test_detector_feeds_the_pattern_to_the_second_stream():
         assert torch.equal(detector(x).logits, expected.logits)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_pattern_alone_is_judged_as_an_image_alone_would_be(training):
+    """The image has no influence; the network is that of one stream, which reads the pattern."""
+    alone, one = HFN(fusion="alone"), HFN(streams=1)
+    weights = {
+        k.replace("pattern_stream", "image_stream"): v for k, v in alone.state_dict().items()
+    }
+    one.load_state_dict(weights)
+    alone.train(training), one.train(training)
+    image, other, pattern = images(), images().flip(2), images().flip(3)
+    first, second, expected = alone(image, pattern), alone(other, pattern), one(pattern)
+    for name in ("logits", "map"):
+        torch.testing.assert_close(getattr(first, name), getattr(expected, name), rtol=0, atol=0)
+        torch.testing.assert_close(getattr(second, name), getattr(first, name), rtol=0, atol=0)
+    assert not torch.equal(alone(image, other).logits, first.logits)
+    image.requires_grad_(True)
+    pattern.requires_grad_(True)
+    alone(image, pattern).score.sum().backward()
+    assert image.grad is None
+    assert pattern.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize(
     ("shape", "streams", "pattern", "words"),
     [
@@ -107,7 +129,10 @@ def test_wrong_inputs_are_refused(shape, streams, pattern, words):
         network(torch.zeros(shape), None if pattern is None else torch.zeros(pattern))
 
 
-@pytest.mark.parametrize("arguments", [{"trunk": "vgg"}, {"fusion": "sum"}, {"streams": 3}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"trunk": "vgg"}, {"fusion": "sum"}, {"streams": 3}, {"fusion": "alone", "streams": 1}],
+)
 def test_unknown_settings_are_refused(arguments):
     with pytest.raises(ValueError, match="expected"):
         HFN(**arguments)

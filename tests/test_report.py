@@ -14,7 +14,7 @@ import torch
 from hfnmp_lite.config import PATTERN_NAMES, make_config
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.evaluate.scoring import Scored, write_scores
-from hfnmp_lite.experiments.run import judge
+from hfnmp_lite.experiments.recipe import judge
 from hfnmp_lite.files import InputError
 from hfnmp_lite.learn.state import LOG_COLUMNS
 from hfnmp_lite.model.catalogue import build_pattern

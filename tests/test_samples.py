@@ -17,7 +17,8 @@ from hfnmp_lite.data import samples, showcase
 from hfnmp_lite.data.presentations import MANIFEST_COLUMNS, read_manifest
 from hfnmp_lite.files import InputError
 from hfnmp_lite.simulate import scene
-from hfnmp_lite.simulate.domains import CHANGES, DOMAINS, factor_table
+from hfnmp_lite.simulate.domains import CHANGES, DOMAINS
+from hfnmp_lite.simulate.inventory import inventory_of
 
 TINY = {"seed": 4, "subjects": 1, "size": 32}
 
@@ -57,8 +58,9 @@ def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(tiny, tmp_path):
     finished = {p: p.stat().st_mtime_ns for p in parts.glob("*.json")}
     assert finished
     assert not out.exists()
-    with pytest.raises(InputError, match="begun with other arguments"):
-        samples.build(out, **(TINY | {"seed": 5}), progress=False)
+    for other in ({"seed": 5}, {"inventory": "5"}):
+        with pytest.raises(InputError, match="begun with other arguments"):
+            samples.build(out, **(TINY | other), progress=False)
     # what was finished is kept, what is damaged is made again
     one = json.loads(next(iter(finished)).read_text())[0]["path"]
     (tmp_path / ".again.partial" / one).write_bytes(b"")
@@ -80,7 +82,8 @@ def test_manifest_and_layout(tiny):
         image = cv2.imread(str(tiny / row["path"]))
         assert image.shape == (32, 32, 3)
         assert len(row["parameters"]) < 1300
-    for part in ("cues", "astronaut", "contact_sheet.jpg", "README.md", "checksums.sha256"):
+    sheets = ("contact_sheet.jpg", "devices.jpg")
+    for part in ("cues", "astronaut", *sheets, "README.md", "checksums.sha256"):
         assert (tiny / part).exists()
     assert not (tiny / "parts").exists()
 
@@ -90,6 +93,35 @@ def test_rows_can_be_rendered_again(tiny):
         frame = scene.render(samples.take_of(row), 32)
         stored = cv2.imread(str(tiny / row["path"]))[..., ::-1]
         assert np.abs(frame.image.astype(int) - stored).mean() < 2
+
+
+def test_every_row_names_camera_instrument_and_light_of_its_data_set(tiny):
+    for row in rows_of(tiny):
+        domain = DOMAINS[row["domain"]]
+        assert row["camera"] in {c.name for c in domain.cameras}
+        assert row["light"] in {light.name for light in domain.lights}
+        held = {"": (), "print": domain.printers, "replay": domain.displays}[row["attack_type"]]
+        assert row["instrument"] in {d.name for d in held} or not held
+        assert bool(row["instrument"]) == (row["live"] == "0")
+    of_rows = {(r["presentation"], r["camera"], r["instrument"], r["light"]) for r in rows_of(tiny)}
+    read = read_manifest(tiny / "manifest.csv")
+    assert {(p.id, p.camera, p.instrument or "", p.light) for p in read} == of_rows
+
+
+def test_a_drawn_inventory_is_built_of_its_own_devices_and_rendered_again(tmp_path):
+    out = samples.build(tmp_path / "drawn", 4, "9", 1, 32, workers_count=2, progress=False)
+    drawn, rows = inventory_of("9"), rows_of(out)
+    assert {row["domain"] for row in rows} == set(drawn)
+    assert samples.verify(out) == []
+    for row in rows[::11]:
+        assert row["camera"] in {c.name for c in drawn[row["domain"]].cameras}
+        take = samples.take_of(row)
+        assert (take.camera.name, take.light) == (row["camera"], row["light"])
+        stored = cv2.imread(str(out / row["path"]))[..., ::-1]
+        assert np.abs(scene.render(take, 32).image.astype(int) - stored).mean() < 2
+    text = (out / "README.md").read_text(encoding="utf-8")
+    assert "--inventory 9" in text
+    assert showcase.device_tables(drawn.values()) in text
 
 
 def test_cue_maps_cover_every_cue_in_every_domain(tiny):
@@ -147,6 +179,7 @@ def test_verify_names_what_is_wrong(tiny, tmp_path):
         ({"size": 8}, "size is 8"),
         ({"seed": -1}, "seed is -1"),
         ({"preset": "lurid"}, "preset is 'lurid'"),
+        ({"inventory": "drawn"}, "inventory is 'drawn'"),
     ],
 )
 def test_bad_arguments_are_refused(tmp_path, arguments, message):
@@ -175,14 +208,14 @@ def test_shipped_benchmark_is_whole_and_as_large_as_promised():
     for domain in DOMAINS:
         own = [p for p in presentations if p.domain == domain]
         subjects = {p.subject for p in own}
-        assert len(subjects) >= 40
+        assert len(subjects) >= 80
         for subject in subjects:
             kinds = [p.attack_type for p in own if p.subject == subject]
             assert all(kinds.count(kind) == 2 for kind in scene.KINDS)
     frames = sum(p.stat().st_size for p in (folder / "frames").iterdir())
     everything = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-    assert frames <= 16e6
-    assert everything <= 40e6
+    assert frames <= 24e6
+    assert everything <= 48e6
     check_cue_maps(folder, least=samples.CUE_MAPS)
 
 
@@ -197,9 +230,12 @@ def test_names_and_order_of_shipped_files_carry_no_label():
 def test_shipped_readme_agrees_with_the_code():
     text = (samples.root() / "README.md").read_text(encoding="utf-8")
     assert showcase.CAVEAT in text
-    assert factor_table() in text
+    assert showcase.device_tables(DOMAINS.values()) in text
     assert all(change in text for change in CHANGES)
-    assert "hfnmp samples build --out DIR --seed 0 --subjects 40 --size 128" in text
+    assert (
+        "hfnmp samples build --out DIR --seed 0 --inventory shipped --subjects 80 --size 128"
+        in text
+    )
     for column in (*MANIFEST_COLUMNS, *samples.CUE_COLUMNS):
         assert column in text
 

@@ -50,6 +50,96 @@ def test_kinds_frames_and_decoys_do_not_change_other_draws(drawn):
             assert all(getattr(one, name) == getattr(plain, name) for name in names)
 
 
+POSE = ("yaw", "pitch", "roll", "zoom", "offset_x", "offset_y", "smile", "key_x", "key_y", "key_z")
+
+
+@pytest.mark.parametrize("factor", ["cameras", "attackers", "printers", "displays", "lights"])
+@pytest.mark.parametrize(("home", "away"), [("webcam", "phone"), ("phone", "mixed")])
+def test_one_factor_exchanged_keeps_people_poses_view_and_all_else_to_the_bit(home, away, factor):
+    home, away = DOMAINS[home], DOMAINS[away]
+    other = replace(home, **{factor: getattr(away, factor)})
+    exchanged = set()
+    for subject in range(3):
+        before, after = (
+            scene.draw_subject_takes(d, 3, subject, kinds=KINDS) for d in (home, other)
+        )
+        for key in before:
+            for one, two in zip(before[key], after[key], strict=True):
+                assert two.subject == one.subject
+                assert two.view == one.view
+                assert all(getattr(two.shot, name) == getattr(one.shot, name) for name in POSE)
+                same = ("noise_seed", "attacker_seed", "room_seed", "attack_type")
+                assert all(getattr(two, name) == getattr(one, name) for name in same)
+                different = {
+                    f.name for f in fields(one) if getattr(one, f.name) != getattr(two, f.name)
+                }
+                exchanged |= different
+                # a darker room makes every camera noisier, and a display brighter beside it
+                allowed = {
+                    "cameras": {"camera"},
+                    "attackers": {"attacker"},
+                    "printers": {"medium"} if key.kind == "print" else set(),
+                    "displays": {"medium"} if key.kind == "replay" else set(),
+                    "lights": {"light", "shot", "camera", "attacker", "medium"},
+                }[factor]
+                assert different <= allowed
+                if factor == "printers" and key.kind == "print":
+                    held = ("turn", "phases", "bend", "bend_axis", "sides", "rim", "gloss_at")
+                    assert all(getattr(one.medium, n) == getattr(two.medium, n) for n in held)
+    assert exchanged >= {"cameras": {"camera"}, "lights": {"light", "shot"}}.get(factor, set())
+    assert exchanged
+
+
+def test_two_lists_of_one_length_are_chosen_from_alike():
+    """The second light of one data set where the other has its second."""
+    home = DOMAINS["phone"]
+    renamed = [replace(light, name=f"{light.name} again") for light in home.lights]
+    other = replace(home, lights=tuple(renamed))
+    for subject in range(6):
+        before, after = (scene.draw_subject_takes(d, 0, subject) for d in (home, other))
+        assert all(after[k][0].light == f"{before[k][0].light} again" for k in before)
+
+
+def test_every_device_of_a_data_set_is_used_and_named():
+    for domain in DOMAINS.values():
+        seen = {kind: set() for kind in ("camera", "attacker", "print", "replay", "light")}
+        for subject in range(30):
+            drawn = scene.draw_subject_takes(domain, 0, subject, frames=1)
+            for key, (one,) in drawn.items():
+                seen["camera"].add(one.camera.name)
+                seen["light"].add(one.light)
+                if key.kind is None:
+                    assert scene.instrument(one) is None
+                else:
+                    seen["attacker"].add(one.attacker.name)
+                    seen[key.kind].add(scene.instrument(one))
+        wanted = zip(
+            seen,
+            (domain.cameras, domain.attackers, domain.printers, domain.displays, domain.lights),
+            strict=True,
+        )
+        for kind, devices in wanted:
+            assert seen[kind] == {d.name for d in devices}
+
+
+def test_a_brighter_display_looks_brighter_in_the_room_of_the_face(drawn):
+    """The camera meters the room, whose light does not depend on what is held up in it."""
+    one = take(drawn, "mixed", "replay")
+    rooms = [scene._room(take(drawn, "mixed", kind), SIZE, None) for kind in (None, "replay")]
+    assert rooms[0] == rooms[1]
+    means = {}
+    for crop in (0.0, 1.0):
+        seen = replace(one.camera, crop=crop)
+        for factor in (1.0, 1.4):
+            medium = replace(one.medium, brightness=factor * one.medium.brightness, veil=(0.0,) * 4)
+            medium = replace(medium, panes=(), sides=(-1.0, -1.0, 2.0, 2.0))
+            means[crop, factor] = scene.render(
+                replace(one, camera=seen, medium=medium), SIZE
+            ).image.mean()
+    assert means[0.0, 1.4] - means[0.0, 1.0] > 10
+    assert abs(means[1.0, 1.4] - means[1.0, 1.0]) < 2
+
+
 def test_skin_tones_take_turns_and_people_differ_between_domains():
     people = [
         scene.draw_subject_takes(d, 0, i, presentations=1, frames=1, kinds=(None,))

@@ -9,6 +9,7 @@ the pictures' mixture). Both work on a copy, and neither is told which picture i
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -90,7 +91,8 @@ def quantile_threshold(scores: np.ndarray, share_rejected: float) -> float:
     below = round(share_rejected * len(scores))
     if below in (0, len(scores)):
         return float(scores[0] if below == 0 else np.nextafter(scores[-1], np.inf))
-    return float((scores[below - 1] + scores[below]) / 2)
+    middle = (scores[below - 1] + scores[below]) / 2
+    return float(middle if middle > scores[below - 1] else scores[below])
 
 
 def repair(
@@ -158,18 +160,23 @@ def repaired(
     -------
     dict
         "hter_quantile", "hter_adapted" (at the sources' threshold), "hter_adapted_quantile" and
-        "auc_adapted" (mean over the halves); None where the detector has no threshold, or the
-        target fewer than two subjects.
+        "auc_adapted" (mean over the halves). None where it cannot be said: the detector has no
+        threshold, or for a quantile no share; a domain has fewer than two subjects, or a half no
+        picture; for the AUC, a half has one class.
     """
     names = ("hter_quantile", "hter_adapted", "hter_adapted_quantile", "auc_adapted")
+    nothing: dict[str, float | None] = dict.fromkeys(names)
     share, threshold = detector.share_rejected, detector.threshold
-    if share is None or threshold is None or len({p.subject for p in presentations}) < 2:
-        return dict.fromkeys(names)
+    people = Counter(domain for domain, _ in {(p.domain, p.subject) for p in presentations})
+    if threshold is None or min(people.values()) < 2:
+        return nothing
     before = {s.presentation: s.score for s in scored}
-    margins: dict[str, list[np.ndarray]] = {name: [] for name in names[:3]}
+    parts = halves(presentations)
+    if not all(any(np.isfinite(before[p.id]) for p in part) for part in parts):
+        return nothing
+    margins: dict[str, list[np.ndarray]] = {}
     live, aucs = [], []
-    first, second = halves(presentations)
-    for unlabelled, judged in ((first, second), (second, first)):
+    for unlabelled, judged in (parts, parts[::-1]):
         adapted = adapt_statistics(detector, unlabelled, size)
         of = {
             "before": [np.array([before[p.id] for p in part]) for part in (unlabelled, judged)],
@@ -184,11 +191,14 @@ def repaired(
             ("hter_adapted", "after", False),
             ("hter_adapted_quantile", "after", True),
         ):
+            if by_quantile and share is None:
+                continue
             seen, asked = of[when]
             cut = quantile_threshold(seen[np.isfinite(seen)], share) if by_quantile else threshold
-            margins[name].append(asked - cut)
+            margins.setdefault(name, []).append(asked - cut)
         live.append(truth)
-        aucs.append(metrics.auc(of["after"][1], truth))
+        if truth.any() and not truth.all():
+            aucs.append(metrics.auc(of["after"][1], truth))
     labels = np.concatenate(live)
-    result = {n: float(metrics.hter(np.concatenate(m), labels, 0.0)) for n, m in margins.items()}
-    return {**result, "auc_adapted": float(np.mean(aucs))}
+    hters = {n: float(metrics.hter(np.concatenate(m), labels, 0.0)) for n, m in margins.items()}
+    return {**nothing, **hters, "auc_adapted": float(np.mean(aucs)) if len(aucs) == 2 else None}

@@ -316,7 +316,7 @@ def learn_and_judge(
         started = time.perf_counter()
         presentations = load_data(manifest)
         protocol = protocol_of(config, presentations)
-        detector = learn(config, protocol.training, protocol.validation)
+        detector = learn(config, protocol.training, protocol.validation, scratch)
         rows = []
         for domain in judged:
             target = protocol.target

@@ -18,16 +18,23 @@ if TYPE_CHECKING:
 
 
 def learn(
-    config: RunConfig, training: Sequence[Presentation], validation: Sequence[Presentation]
+    config: RunConfig,
+    training: Sequence[Presentation],
+    validation: Sequence[Presentation],
+    scratch: str | Path | None = None,
 ) -> Detector:
-    """Learn a detector on one thread of a CPU, so that every row comes of the same arithmetic."""
+    """Learn a detector on one thread of a CPU, so that every row comes of the same arithmetic.
+
+    What it writes meanwhile lies in a folder of its own within `scratch`, by default the system's
+    for such; a caller that ends it can clear that away.
+    """
     import torch
 
     from hfnmp_lite.learn.compute import Compute
     from hfnmp_lite.learn.fit import fit
 
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         compute = Compute(Machine(accelerator="cpu"))
         return fit(config, training, validation, Path(folder), progress=False, compute=compute)
 

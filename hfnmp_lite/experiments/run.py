@@ -275,7 +275,14 @@ def evaluate(
     from hfnmp_lite.evaluate import adapt as repairs
 
     if unlabelled is None:
-        return result | {name: repairs.repaired(detector, target, scored, config.size)[name]}
+        value = repairs.repaired(detector, target, scored, config.size)[name]
+        if value is None:
+            raise InputError(
+                f"{folder}: {name} cannot be told: it needs a threshold and the share that the "
+                "sources rejected, and pictures of two subjects of each domain; train again with "
+                "this version, or give --unlabelled MANIFEST"
+            )
+        return result | {name: value}
     changed = repairs.repair(detector, load_data(unlabelled), threshold, adapt, config.size)
     scored = score_presentations(changed, target, config.size, progress=True)
     return result | {name: judge(scored, changed.threshold)["hter"]}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save as to_safetensors
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from hfnmp_lite.config import META_ORDERS, Machine, RunConfig
@@ -106,7 +106,7 @@ def fit(
         first = state
         state = start_stage(config, training, first.stage + 1, first.detector.extractor, compute)
         if config.second_start == "first":
-            state.detector.network.load_state_dict(first.detector.network.state_dict())
+            _start_from(state.detector.network, first.detector.network)
         state.log, state.seconds, state.snapshots = first.log, first.seconds, first.snapshots
         state.supply.unreadable |= first.supply.unreadable
     if state.snapshots and compute.first:
@@ -118,6 +118,12 @@ def fit(
     detector.validation = {k: v for k, v in state.best.items() if k != "weights"}
     detector.validation["unreadable_frames"] = len(state.supply.unreadable)
     return detector
+
+
+def _start_from(network: nn.Module, before: nn.Module) -> None:
+    """Take over the weights of the stage before; a pattern alone takes over those of its stream."""
+    weights = before.state_dict()
+    network.load_state_dict({name: weights[name] for name in network.state_dict()})
 
 
 def _run_stage(

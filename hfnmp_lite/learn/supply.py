@@ -12,6 +12,7 @@ import numpy as np
 from hfnmp_lite.config import META_ORDERS, RunConfig
 from hfnmp_lite.data.loaders import DomainBatches, join
 from hfnmp_lite.data.presentations import Presentation
+from hfnmp_lite.files import InputError
 from hfnmp_lite.learn.meta_step import Batch
 
 
@@ -78,6 +79,8 @@ class Supply:
         for p in training:
             apart = self._meta and config.episodes == "camera"
             groups.setdefault(f"{p.domain}/{p.camera}" if apart else p.domain, []).append(p)
+        if self._meta:
+            self._check(groups)
         self._domains = {
             name: DomainBatches(
                 groups[name],
@@ -95,6 +98,20 @@ class Supply:
         }
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="supply")
         self._ahead: tuple[int, Future[Drawn]] | None = None
+
+    def _check(self, groups: dict[str, list[Presentation]]) -> None:
+        for name, group in groups.items():
+            if len({p.live for p in group}) < 2:
+                missing = "attack" if group[0].live else "live presentation"
+                raise InputError(
+                    f"'{name}' has no {missing} to learn from; every "
+                    f"{self._config.episodes} of the sources needs both classes"
+                )
+        if len(groups) < 2:
+            raise InputError(
+                f"meta-learning needs at least 2 domains or cameras, and '{next(iter(groups))}' is "
+                "the only one; add a source, or use --order joint"
+            )
 
     def __call__(self, iteration: int) -> Drawn:
         """Return an iteration's batches; asked for in order, they are mostly waiting already."""

@@ -18,6 +18,7 @@ from typing import TypeVar
 import numpy as np
 
 from hfnmp_lite.files import InputError
+from hfnmp_lite.simulate import backgrounds
 from hfnmp_lite.simulate.camera import Camera
 from hfnmp_lite.simulate.geometry import LUMINANCE, Aperture, draw_sides
 from hfnmp_lite.simulate.printing import Print
@@ -26,6 +27,11 @@ from hfnmp_lite.simulate.tones import illuminant
 
 Range = tuple[float, float]
 PRESETS = ("physical", "vivid")
+NUMBERS = {
+    "Range": 2,
+    "tuple[float, float]": 2,
+    "tuple[float, float, float]": 3,
+}  # by a field's type
 T = TypeVar("T")
 
 
@@ -216,6 +222,11 @@ class Light:
             *(("key_ratio", 0, 20), ("level", 0.05, 20)),
         ):
             _within(self, field, low, high)
+        if unknown := [b for b in self.backgrounds if b not in backgrounds.KINDS]:
+            raise InputError(
+                f"Light '{self.name}': backgrounds names '{unknown[0]}'; expected some of "
+                f"{', '.join(backgrounds.KINDS)}"
+            )
 
 
 def table(device: type[T], text: str) -> tuple[T, ...]:
@@ -226,16 +237,20 @@ def table(device: type[T], text: str) -> tuple[T, ...]:
     Raises
     ------
     InputError
-        A field is unknown or missing, a cell is empty or no number, a value is impossible.
+        Two devices have one name; a field is unknown or missing, a cell is empty or no number, a
+        value is impossible.
     """
     lines = [[c.strip() for c in line.split("|")] for line in text.strip().splitlines()]
     named: list[dict[str, object]] = [{"name": name} for name in lines[0][1:]]
+    if len({d["name"] for d in named} - {""}) < len(named):
+        raise InputError(f"devices are called {lines[0][1:]}; expected a name of its own for each")
     kinds = {f.name: str(f.type) for f in fields(device)}
     for field, *cells in lines[1:]:
-        if field not in kinds or len(cells) != len(named):
+        if field not in kinds:
+            raise InputError(f"'{field}' is no field of a {device.__name__}: {', '.join(kinds)}")
+        if len(cells) != len(named):
             raise InputError(
-                f"'{field}' has {len(cells)} values for {len(named)} devices; expected one each of "
-                f"{', '.join(kinds)}"
+                f"'{field}' has {len(cells)} values for {len(named)} devices; expected one each"
             )
         for values, cell in zip(named, cells, strict=True):
             values[field] = _value(kinds[field], field, cell)
@@ -246,6 +261,8 @@ def table(device: type[T], text: str) -> tuple[T, ...]:
 
 
 def _value(kind: str, field: str, cell: str) -> object:
+    if not cell:
+        raise InputError(f"'{field}' is empty; expected a value for each device")
     try:
         if kind == "str":
             return cell
@@ -260,13 +277,17 @@ def _value(kind: str, field: str, cell: str) -> object:
 
 def _within(thing: object, field: str, low: float, high: float) -> None:
     """Refuse an impossible value by the names of device and field."""
-    values = getattr(thing, field)
-    for value in values if isinstance(values, tuple) else (values,):
+    given = getattr(thing, field)
+    values = given if isinstance(given, tuple) else (given,)
+    kind = next(str(f.type) for f in fields(thing) if f.name == field)
+    where = f"{type(thing).__name__} '{thing.name}': {field}"
+    if len(values) != NUMBERS.get(kind, 1):
+        raise InputError(f"{where} has {len(values)} numbers; expected {NUMBERS.get(kind, 1)}")
+    for value in values:
         if not low <= value <= high:
-            raise InputError(
-                f"{type(thing).__name__} '{thing.name}': {field} is {value:g}; expected "
-                f"{low:g} to {high:g}"
-            )
+            raise InputError(f"{where} is {value:g}; expected {low:g} to {high:g}")
+    if kind == "Range" and values[0] > values[1]:
+        raise InputError(f"{where} is {values[0]:g} to {values[1]:g}; expected the smaller first")
 
 
 def draw_camera(rng: np.random.Generator, device: CameraDevice, light: Light) -> Camera:
@@ -336,7 +357,8 @@ def draw_print(
         If the preset is unknown.
     """
     vivid = _is_vivid(preset)
-    pitch = 25.4 / (printer.lpi * rng.uniform(*printer.face_mm)) if printer.lpi else 0.0
+    width = rng.uniform(*printer.face_mm)  # drawn for an inkjet too: all that follows stays alike
+    pitch = 25.4 / (printer.lpi * width) if printer.lpi else 0.0
     pixels = rng.uniform(0.9, 1.6)
     gloss = rng.uniform(0.15, 0.4) if vivid else rng.uniform(*printer.gloss)
     centred = 0.5 if vivid else 1.0  # 1: the lamp's mirror image is mostly within the view

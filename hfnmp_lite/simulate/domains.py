@@ -155,16 +155,16 @@ HANDHELD = Domain(
         fill_x     | 0.8                      | 0.9
         fill_y     | 0.8                      | 0.5
         shot       | 0.0016                   | 0.0009
-        cast       | 0.1 -0.11                | 0.12 -0.09
-        saturation | 1.21                     | 1.27
-        tone       | 0.87                     | 0.93
+        cast       | 0.14 -0.16               | 0.16 -0.14
+        saturation | 1.31                     | 1.37
+        tone       | 0.97                     | 1
         sharpen    | 0.4                      | 0.6
         denoise    | 0.4                      | 0.3
         jpeg       | 76                       | 84
-        exposure   | -0.19                    | -0.15
+        exposure   | -0.25                    | -0.21
         balance    | 0.85                     | 0.85
         crop       | 0.3                      | 0.3
-        black      | 0.8                      | 0.8
+        black      | 0.9                      | 0.9
         flare      | 0.01                     | 0.01
         vignette   | 0.15                     | 0.15
     """),
@@ -210,7 +210,7 @@ HANDHELD = Domain(
         like       | phone, 1136 x 640 | tablet, 2048 x 1536
         ppi        | 326               | 264
         face_mm    | 17 25             | 22 33
-        kelvin     | 4900              | 4800
+        kelvin     | 4600              | 4500
         brightness | 1.26              | 1.23
         saturation | 0.89              | 0.91
         gamma      | 2.2               | 2.2
@@ -222,8 +222,8 @@ HANDHELD = Domain(
     """),
     lights=table(Light, """
         lights         | office
-        key_kelvin     | 3800
-        ambient_kelvin | 4400
+        key_kelvin     | 3500
+        ambient_kelvin | 4100
         key_ratio      | 0.7 2
         level          | 1
         backgrounds    | office
@@ -335,11 +335,11 @@ PHONE = Domain(
         sharpen    | 0.6              | 0.8             | 0.5             | 0.7              | 0.7              | 0.5
         denoise    | 0.4              | 0.6             | 0.5             | 0.5              | 0.4              | 0.5
         jpeg       | 92               | 93              | 90              | 90               | 92               | 91
-        exposure   | 0.09             | 0.12            | 0.16            | 0.18             | 0.22             | 0.24
+        exposure   | 0.07             | 0.1             | 0.14            | 0.16             | 0.2              | 0.22
         balance    | 0.85             | 0.85            | 0.85            | 0.85             | 0.85             | 0.85
         crop       | 0.3              | 0.3             | 0.3             | 0.3              | 0.3              | 0.3
         black      | 0.17             | 0.21            | 0.23            | 0.27             | 0.29             | 0.33
-        flare      | 0.06             | 0.06            | 0.06            | 0.06             | 0.06             | 0.06
+        flare      | 0.055            | 0.055           | 0.055           | 0.055            | 0.055            | 0.055
         vignette   | 0.15             | 0.15            | 0.15            | 0.15             | 0.15             | 0.15
     """),
     attackers=table(CameraDevice, """
