@@ -3,10 +3,10 @@
     python -m hfnmp_lite.experiments.shift --out data_samples/results/shift.json
 
 For every target the plain RGB network learns on the other three domains. New people of each of
-these are then shown to it in that domain's own way (`nothing`), and again with one factor exchanged for
-the target's: its cameras, lights, printers or displays; at last with all four. The takes are the
-same to the pose, so that what the network loses is the factor's doing. No real data set can show
-this. Finished targets lie in a folder beside the result, and the same command goes on.
+these are then shown to it in that domain's own way (`nothing`), and again with one factor exchanged
+for the target's: its cameras, lights, printers or displays; at last with all four. The takes are
+the same to the pose, so that what the network loses is the factor's doing. No real data set can
+show this. Finished targets lie in a folder beside the result, and the same command goes on.
 """
 
 from __future__ import annotations
