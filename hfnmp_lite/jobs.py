@@ -1,6 +1,7 @@
 """Many jobs, each done once: interrupt them and call again, they go on.
 
-A job is a mapping that JSON can hold. Its result is a file named by the job's SHA-256, which appears
+A job is a mapping that JSON can hold; keys that begin with "_" say where things lie and are no part
+of what it is. Its result is a file named by the job's SHA-256, which appears
 whole or not at all; where it stands, the job is done. (The idea is DomainBed's, whose sweeps are
 folders named so.)
 """
@@ -61,12 +62,16 @@ def do_all(
 
 
 def _do(function: Callable[[Job], object], job: Job, folder: Path) -> None:
-    done = {"job": dict(job), "result": function(job)}
+    done = {"job": _identity(job), "result": function(job)}
     write_whole(_file(folder, job), json.dumps(done, indent=1) + "\n")
 
 
+def _identity(job: Job) -> dict[str, object]:
+    return {key: value for key, value in job.items() if not key.startswith("_")}
+
+
 def _file(folder: Path, job: Job) -> Path:
-    text = json.dumps(dict(job), sort_keys=True)
+    text = json.dumps(_identity(job), sort_keys=True)
     return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
 
 

@@ -1,7 +1,7 @@
 """Images varied as cameras, papers and screens vary: *our choice*, the same for every pattern.
 
 The authors' later FAS-Aug follows the same idea. It is told neither class nor domain, so that what
-it blurs or tints can be no shortcut; its ranges are those of everyday cameras, not of our simulator.
+it blurs or tints can be no shortcut; its ranges are those of everyday cameras, not of ours.
 """
 
 from __future__ import annotations

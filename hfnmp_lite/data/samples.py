@@ -1,8 +1,8 @@
 """What `data_samples/` holds, where it lies, how it is built and how it is checked.
 
 The benchmark is a pure function of (seed, inventory, subjects, size, preset) and of the versions
-named in its README: subjects are rendered independently of one another, so the number of worker processes, an
-interruption, or the order in which they finish changes no byte.
+named in its README: subjects are rendered independently of one another, so the number of worker
+processes, an interruption, or the order in which they finish changes no byte.
 """
 
 from __future__ import annotations

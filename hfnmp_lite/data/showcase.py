@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 from hfnmp_lite.files import write_whole
 from hfnmp_lite.simulate import camera, scene
 from hfnmp_lite.simulate.domains import CHANGES, Domain
-from hfnmp_lite.simulate.inventory import inventory_of
 from hfnmp_lite.simulate.geometry import MARGIN
+from hfnmp_lite.simulate.inventory import inventory_of
 
 CAVEAT = (
     "All images but the astronaut's are simulated. They are for learning and for testing code, and "
@@ -290,7 +290,8 @@ scikit-image) live, printed and replayed through the same pipeline, {PORTRAIT_SI
 | camera, light | the device that it was seen through; the room |
 | instrument | the printer or display of an attack |
 | ita | individual typology angle of the subject's skin, degrees, from the albedo |
-| parameters | JSON of what was drawn. `draw` = [seed, subject, presentation, frame, preset, inventory] is \
+| parameters | JSON of what was drawn. `draw` = [seed, subject, presentation, frame, preset, \
+inventory] is \
 enough to render the frame again, at any size and with cues on or off \
 (`hfnmp_lite.data.samples.take_of`); `cues` = mean of the analytic maps; the rest describes pose, \
 view, camera and medium |

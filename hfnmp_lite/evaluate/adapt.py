@@ -128,7 +128,7 @@ def repair(
     if threshold == "quantile":
         if detector.share_rejected is None:
             raise InputError(
-                "the checkpoint does not say which share of its sources it rejected; train it again "
+                "the checkpoint does not say which share of its sources it rejected; train again "
                 "with this version, or leave --threshold quantile out"
             )
         scores = np.array([s.score for s in score_presentations(changed, unlabelled, size)])

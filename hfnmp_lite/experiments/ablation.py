@@ -93,8 +93,8 @@ GRIDS = {
     "full": (*CORE, *ALONE, *AUGMENTED, *FACTOR_BY_FACTOR),
 }
 SEEDS = {"main": 5, "core": 3, "factor": 1}  # as planned, before anything was compared
-# The claims rest on the main arms, once, on these drawn inventories (build seed 0): named before any
-# of them was built, none of them replaced. The shipped domains stand beside them, never pooled in.
+# The claims rest on the main arms, once, on these drawn inventories (build seed 0): named before
+# any of them was built, none of them replaced. The shipped domains are never pooled with them.
 CLAIMS = ("4001", "4002", "4003", "4004")
 
 

@@ -42,7 +42,7 @@ class FrameScore(NamedTuple):
 
 
 class Repair(NamedTuple):
-    """How a detector is repaired (`evaluate.adapt.repair`), and by the pictures of which manifest."""
+    """How a detector is repaired (`evaluate.adapt.repair`), and by which pictures."""
 
     threshold: str
     adapt: str

@@ -1,4 +1,4 @@
-"""Learn on one thread, then judge: what the table of runs, the search and the audits have in common."""
+"""Learn on one thread, then judge: what the table, the search and the regime have in common."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ Measures every row of `WANTED`: simple statistics of colour and texture (`simple
 plain RGB network, and the null medium. These rows, which come from published figures on real data,
 are the only grounds on which a parameter of the data may change; no pattern is compared. Network
 rows are means over `SEEDS` and over two builds, the shipped one and one of another seed. *Home* is
-of source subjects that chose neither checkpoint nor threshold. Finished jobs lie in
-`runs/regime`, and the same command goes on. Needs scikit-learn.
+of source subjects that chose neither checkpoint nor threshold. Finished runs lie in a folder beside
+the result, and the same command goes on. Needs scikit-learn.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from hfnmp_lite.config import PRESETS, RunConfig
 from hfnmp_lite.data.loaders import load_frame
 from hfnmp_lite.data.presentations import Presentation, read_manifest, split_subjects
 from hfnmp_lite.data.protocols import domains_of
-from hfnmp_lite.data.samples import build, root, source_digest
-from hfnmp_lite.data.workers import default_count
+from hfnmp_lite.data.samples import build, root
+from hfnmp_lite.data.workers import default_count, pool
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.experiments import null_medium, simple_statistics
+from hfnmp_lite.experiments.null_medium import FIRST_SUBJECT
 from hfnmp_lite.experiments.recipe import learn
 from hfnmp_lite.files import InputError
 from hfnmp_lite.jobs import do_all
@@ -46,11 +48,11 @@ NOBODY = "(nothing left out)"  # the target's name while a network learns
 
 # measure: (lowest, highest) wanted, and what published figures on real data it comes from
 WANTED: dict[str, tuple[float, float, str]] = {
-    "statistics alone, worst EER": (3, 15, "4.1 to 4.9 colour, blur and specular; 13.8 to 21.4 grey LBP"),
-    "statistics alone, best EER": (3, 15, "4.1 to 4.9 colour, blur and specular; 13.8 to 21.4 grey LBP"),
+    "statistics alone, worst EER": (3, 15, "4.1 to 4.9 colour, blur, specular; 13.8 to 21.4 LBP"),
+    "statistics alone, best EER": (3, 15, "4.1 to 4.9 colour, blur, specular; 13.8 to 21.4 LBP"),
     "statistics alone, mean EER": (3, 12, "as above"),
     "statistics pooled, EER": (10, 20, "15.3 (three sets pooled); 19.7 grey LBP"),
-    "statistics unseen, mean AUC": (0.0, 0.78, "colour texture across two sets: 30.3 and 37.7 % HTER"),
+    "statistics unseen, mean AUC": (0.0, 0.78, "HTER 30.3, 37.7 across two sets"),
     "statistics unseen, lowest AUC": (0.0, 0.62, "as above"),
     "network over statistics unseen, mean AUC": (0.07, 1.0, "as above"),
     "network home, HTER": (0, 5, "1.57 (SSDG-R, pooled)"),
@@ -104,12 +106,12 @@ def network_job(job: Mapping[str, object]) -> dict[str, object]:
     Parameters
     ----------
     job : mapping
-        "manifest", "sources", "seed", "preset"; what else is there tells jobs apart.
+        "_manifest", "sources", "seed", "preset"; what else is there tells jobs apart.
     """
     from hfnmp_lite.evaluate.scoring import as_arrays, score_presentations
 
     sources, seed = tuple(job["sources"]), int(job["seed"])
-    presentations = read_manifest(str(job["manifest"]))
+    presentations = read_manifest(str(job["_manifest"]))
     of_sources = [p for p in presentations if p.domain in sources]
     rest, home = split_subjects(of_sources, TEST_SHARE, seed)
     config = RunConfig(
@@ -211,64 +213,69 @@ def render(result: Mapping[str, object]) -> str:
     return "\n".join(lines)
 
 
+def network_jobs(
+    manifests: Sequence[Path], domains: Sequence[str], seeds: int, preset: str, one_source: bool
+) -> list[dict[str, object]]:
+    """Return what `network_job` is to do: each domain left out, then each alone, seed by seed."""
+    of_three = [[d for d in domains if d != target] for target in domains]
+    of_one = [[d] for d in domains] if one_source else []
+    settings = RunConfig("-", ("+",), "rgb", "joint", 1, **PRESETS[preset]).to_dict()
+    return [
+        {"_manifest": str(manifest), "sources": sources, "seed": seed, "preset": preset}
+        | {"sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(), "settings": settings}
+        for seed in range(seeds)
+        for manifest in manifests
+        for sources in (*of_three, *of_one)
+    ]
+
+
+def measure_null(domains: Sequence[str], inventory: str, workers: int) -> dict[str, float]:
+    """Render `PAIRS` new people of each domain and tell what can be told apart."""
+    pairs = [
+        ({"inventory": inventory, "domain": d, "seed": 0, "subject": FIRST_SUBJECT + i},)
+        for d in domains
+        for i in range(PAIRS)
+    ]
+    with pool(workers) as submit:
+        found = submit(null_medium.pair_features, pairs)
+        vectors = list(tqdm(found, desc="null medium", total=len(pairs), unit="person"))
+    return null_medium.separability(sorted(vectors, key=lambda v: v["live"]))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the table with its provenance."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--manifest", type=Path, help="default: the shipped samples")
-    parser.add_argument(
-        "--inventory", default="shipped", help="of the manifest; as for samples build"
-    )
+    parser.add_argument("--inventory", default="shipped", help="of the manifest, as it was built")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--one-build", action="store_true", help="leave the second build out")
     parser.add_argument("--no-one-source", action="store_true", help="leave that row out")
     parser.add_argument("--preset", choices=PRESETS, default="classroom")
-    parser.add_argument("--jobs", type=Path, default=Path("runs/regime"), metavar="DIR")
     parser.add_argument("--workers", type=int, default=default_count())
     given = parser.parse_args(arguments)
     check_free([given.out], BY)
     manifests = [given.manifest or root() / "manifest.csv"]
     if not given.one_build:
-        other = given.jobs / f"build-{given.inventory}-{OTHER_BUILD}"
+        other = Path("runs") / f"regime-{given.inventory}-{OTHER_BUILD}"
         if not (other / "manifest.csv").is_file():
             build(other, OTHER_BUILD, given.inventory)
         manifests.append(other / "manifest.csv")
     domains = list(inventory_of(given.inventory))
-    of_three = [[d for d in domains if d != target] for target in domains]
-    of_one = [] if given.no_one_source else [[d] for d in domains]
-    jobs = [
-        {"manifest": str(manifest), "sources": sources, "seed": seed, "preset": given.preset}
-        | {"sha256": hashlib.sha256(manifest.read_bytes()).hexdigest()}
-        | {
-            "settings": {
-                **PRESETS[given.preset],
-                **RunConfig("-", ("+",), "rgb", "joint", 1).to_dict(),
-            }
-        }
-        for seed in range(given.seeds)
-        for manifest in manifests
-        for sources in (*of_three, *of_one)
-    ]
-    pairs = [
-        {"inventory": given.inventory, "domain": d, "seed": 0}
-        | {"subject": null_medium.FIRST_SUBJECT + i, "simulator": source_digest()}
-        for d in domains
-        for i in range(PAIRS)
-    ]
-    how = {"folder": given.jobs, "workers": given.workers}
-    vectors = do_all(null_medium.pair_features, pairs, desc="null medium", **how)
-    results = do_all(network_job, jobs, desc="networks", **how)
+    null = measure_null(domains, given.inventory, given.workers)
+    jobs = network_jobs(manifests, domains, given.seeds, given.preset, not given.no_one_source)
+    results = do_all(network_job, jobs, given.out.with_suffix(""), given.workers, "networks")
     network = [(len(job["sources"]), result) for job, result in zip(jobs, results, strict=True)]
     result = summarise(
         statistics_rows(read_manifest(manifests[0])),
         [r for n, r in network if n > 1],
         [r for n, r in network if n == 1],
-        null_medium.separability(vectors),
+        null,
     )
     command = ["python", "-m", "hfnmp_lite.experiments.regime", *(arguments or sys.argv[1:])]
     about = {
         "what": "the benchmark's regime, simulated data; HTER and EER in %, AUC by presentation",
-        "seeds": given.seeds,
+        "seed": given.seeds,
         "builds": len(manifests),
         "command": shlex.join(command),
         **provenance(),

@@ -2,10 +2,11 @@
 
     python -m hfnmp_lite.experiments.search --out data_samples/results/search.csv
 
-Every pattern of the main arms has `CANDIDATES`, three each; the others keep the preset as it is. A candidate learns on each pair of domains and
-is judged on both others. For a target that is not in a pair, the judgement on the fourth domain, a
-source of that target, is its leave-one-source-out error: three for every target, none of which has
-seen the target. `recipes` gives every pattern and target the candidate with the lowest mean.
+Every pattern of the main arms has three `CANDIDATES`; the others keep the preset as it is. A
+candidate learns on each pair of domains and is judged on both others. For a target that is not in a
+pair, the judgement on the fourth domain, a source of that target, is its leave-one-source-out
+error: three for every target, none of which has seen the target. `recipes` gives every pattern and
+target the candidate with the lowest mean.
 """
 
 from __future__ import annotations

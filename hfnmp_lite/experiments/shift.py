@@ -2,16 +2,17 @@
 
     python -m hfnmp_lite.experiments.shift --out data_samples/results/shift.json
 
-For every target the plain RGB network learns on the other three domains. New people of each of these
-are then shown to it in that domain's own way (`nothing`), and again with one factor exchanged for
-the target's: its cameras, lights, printers or displays; at last with all four. The takes are the
-same to the pose, so that what the network loses is the factor's doing. No real data set can show
-this. Finished jobs lie in `runs/shift`, and the same command goes on.
+For every target the plain RGB network learns on the other three domains. New people of each of
+these are then shown to it in that domain's own way (`nothing`), and again with one factor exchanged
+for the target's: its cameras, lights, printers or displays; at last with all four. The takes are
+the same to the pose, so that what the network loses is the factor's doing. No real data set can
+show this. Finished targets lie in a folder beside the result, and the same command goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shlex
 import sys
@@ -24,7 +25,7 @@ import numpy as np
 from hfnmp_lite.config import PRESETS, make_config
 from hfnmp_lite.data.presentations import read_manifest
 from hfnmp_lite.data.protocols import leave_one_out
-from hfnmp_lite.data.samples import root, source_digest
+from hfnmp_lite.data.samples import root
 from hfnmp_lite.data.workers import default_count
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.experiments.recipe import learn
@@ -59,7 +60,7 @@ def job_of_target(job: Mapping[str, object]) -> list[dict[str, object]]:
     from hfnmp_lite.data.loaders import to_batch
     from hfnmp_lite.evaluate.scoring import score_images
 
-    target, presentations = str(job["target"]), read_manifest(str(job["manifest"]))
+    target, presentations = str(job["target"]), read_manifest(str(job["_manifest"]))
     detectors = []
     for seed in range(int(job["seeds"])):
         config = make_config(str(job["preset"]), target, tuple(DOMAINS), "rgb", seed=seed)
@@ -117,22 +118,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--preset", choices=PRESETS, default="classroom")
-    parser.add_argument("--jobs", type=Path, default=Path("runs/shift"), metavar="DIR")
     parser.add_argument("--workers", type=int, default=default_count())
     given = parser.parse_args(arguments)
     check_free([given.out], BY)
-    manifest = str(root() / "manifest.csv")
+    manifest = root() / "manifest.csv"
     jobs = [
-        {"target": target, "seeds": given.seeds, "preset": given.preset, "manifest": manifest}
-        | {"people": PEOPLE, "simulator": source_digest()}
+        {"target": target, "seeds": given.seeds, "preset": given.preset, "_manifest": str(manifest)}
+        | {"people": PEOPLE, "sha256": hashlib.sha256(manifest.read_bytes()).hexdigest()}
         for target in DOMAINS
     ]
-    done = do_all(job_of_target, jobs, given.jobs, given.workers, "targets")
+    done = do_all(job_of_target, jobs, given.out.with_suffix(""), given.workers, "targets")
     results = dict(zip(DOMAINS, done, strict=True))
     command = ["python", "-m", "hfnmp_lite.experiments.shift", *(arguments or sys.argv[1:])]
     about = {
-        "what": "what the plain RGB network loses by one factor of an unseen domain, simulated data",
-        "seeds": given.seeds,
+        "what": "what the RGB network loses by one factor of an unseen domain, simulated data",
+        "seed": given.seeds,
         "people": 3 * PEOPLE,
         "command": shlex.join(command),
         **provenance(),

@@ -40,8 +40,8 @@ def inventory_of(name: str) -> dict[str, Domain]:
         return DOMAINS
     if not (name.isascii() and name.isdigit() and int(name) < 2**31):
         raise InputError(
-            f"inventory is '{name}'; expected '{SHIPPED}', or a seed from 0 to {2**31 - 1} by which "
-            "one is drawn"
+            f"inventory is '{name}'; expected '{SHIPPED}', or a seed from 0 to {2**31 - 1} by "
+            "which one is drawn"
         )
     return _drawn(int(name))
 
