@@ -155,17 +155,17 @@ HANDHELD = Domain(
         fill_x     | 0.8                      | 0.9
         fill_y     | 0.8                      | 0.5
         shot       | 0.0016                   | 0.0009
-        cast       | 0.14 -0.16               | 0.16 -0.14
-        saturation | 1.31                     | 1.37
-        tone       | 0.97                     | 1
+        cast       | 0.05 -0.06               | 0.07 -0.04
+        saturation | 1.07                     | 1.13
+        tone       | 0.72                     | 0.78
         sharpen    | 0.4                      | 0.6
         denoise    | 0.4                      | 0.3
         jpeg       | 76                       | 84
-        exposure   | -0.25                    | -0.21
+        exposure   | -0.14                    | -0.1
         balance    | 0.85                     | 0.85
         crop       | 0.3                      | 0.3
-        black      | 0.9                      | 0.9
-        flare      | 0.01                     | 0.01
+        black      | 0.68                     | 0.71
+        flare      | 0.015                    | 0.015
         vignette   | 0.15                     | 0.15
     """),
     attackers=table(CameraDevice, """
@@ -179,7 +179,7 @@ HANDHELD = Domain(
         cast       | -0.03 0.02           | -0.03 0.03
         saturation | 1.05                 | 1.1
         tone       | 0.4                  | 0.4
-        sharpen    | 0.4                  | 0.3
+        sharpen    | 0.5                  | 0.4
         denoise    | 0.1                  | 0.3
         jpeg       | 92                   | 86
         exposure   | 0                    | 0
@@ -203,27 +203,27 @@ HANDHELD = Domain(
         grain        | 0.02
         fibre        | 0.005
         bands        | 0.02
-        gloss        | 0.03 0.12
+        gloss        | 0.02 0.1
     """),
     displays=table(Display, """
         displays   | iphone-5s         | ipad-air
         like       | phone, 1136 x 640 | tablet, 2048 x 1536
         ppi        | 326               | 264
         face_mm    | 17 25             | 22 33
-        kelvin     | 4600              | 4500
+        kelvin     | 5300              | 5200
         brightness | 1.26              | 1.23
         saturation | 0.89              | 0.91
         gamma      | 2.2               | 2.2
         black      | 0.002             | 0.003
-        bands      | 0.08              | 0.08
+        bands      | 0.06              | 0.06
         mirrors    | 0.12 0.4          | 0.12 0.4
         veil       | 0.016             | 0.016
         bezel      | 0.04              | 0.04
     """),
     lights=table(Light, """
         lights         | office
-        key_kelvin     | 3500
-        ambient_kelvin | 4100
+        key_kelvin     | 4200
+        ambient_kelvin | 4800
         key_ratio      | 0.7 2
         level          | 1
         backgrounds    | office
@@ -330,16 +330,16 @@ PHONE = Domain(
         fill_y     | 0.9              | 0.8             | 0.8             | 0.7              | 0.9              | 0.8
         shot       | 0.0006           | 0.0004          | 0.0007          | 0.0008           | 0.0005           | 0.0005
         cast       | 0.05 -0.05       | 0.06 -0.03      | 0.03 -0.07      | 0.07 -0.06       | 0.04 -0.04       | 0.05 -0.07
-        saturation | 1                | 1.06            | 1.12            | 1.18             | 1.24             | 1.3
-        tone       | 0.1              | 0.16            | 0.22            | 0.28             | 0.34             | 0.4
+        saturation | 0.95             | 0.99            | 1.03            | 1.07             | 1.11             | 1.15
+        tone       | 0.3              | 0.35            | 0.4             | 0.45             | 0.5              | 0.55
         sharpen    | 0.6              | 0.8             | 0.5             | 0.7              | 0.7              | 0.5
         denoise    | 0.4              | 0.6             | 0.5             | 0.5              | 0.4              | 0.5
         jpeg       | 92               | 93              | 90              | 90               | 92               | 91
-        exposure   | 0.07             | 0.1             | 0.14            | 0.16             | 0.2              | 0.22
+        exposure   | 0.1              | 0.1             | 0.1             | 0.1              | 0.1              | 0.1
         balance    | 0.85             | 0.85            | 0.85            | 0.85             | 0.85             | 0.85
         crop       | 0.3              | 0.3             | 0.3             | 0.3              | 0.3              | 0.3
-        black      | 0.17             | 0.21            | 0.23            | 0.27             | 0.29             | 0.33
-        flare      | 0.055            | 0.055           | 0.055           | 0.055            | 0.055            | 0.055
+        black      | 0.35             | 0.35            | 0.35            | 0.35             | 0.35             | 0.35
+        flare      | 0.045            | 0.045           | 0.045           | 0.045            | 0.045            | 0.045
         vignette   | 0.15             | 0.15            | 0.15            | 0.15             | 0.15             | 0.15
     """),
     attackers=table(CameraDevice, """
@@ -369,7 +369,7 @@ PHONE = Domain(
         lpi          | 133                         | 0
         face_mm      | 55 80                       | 55 80
         paper        | 0.95 0.99 1.05              | 0.94 0.99 1.06
-        contrast     | 1.3                         | 1.28
+        contrast     | 1.17                        | 1.16
         chroma       | 1.21                        | 1.24
         dot_gain     | 0.12                        | 0.12
         yule_nielsen | 1.8                         | 1.8
@@ -385,7 +385,7 @@ PHONE = Domain(
         ppi        | 86                   | 227
         face_mm    | 75 110               | 30 45
         kelvin     | 5600                 | 5800
-        brightness | 0.83                 | 0.87
+        brightness | 0.89                 | 0.92
         saturation | 1.05                 | 1.07
         gamma      | 2.2                  | 2.2
         black      | 0.005                | 0.002
