@@ -6,21 +6,29 @@ import numpy as np
 import pytest
 
 from hfnmp_lite.simulate import scene
-from hfnmp_lite.simulate.devices import draw_camera
+from hfnmp_lite.simulate.devices import draw_camera, draw_screen
 from hfnmp_lite.simulate.domains import DOMAINS
 from hfnmp_lite.teach import cue_figures
 from hfnmp_lite.teach.cue_layers import FINE, take_apart
 
+VIVID = DOMAINS["handheld"].displays[0]
 ON = {"fine": 1, "glare": 1, "bands": 1, "bezel": True, "gamut": True}
 
 
 @pytest.fixture(scope="module", params=["print", "replay"])
 def attack(request):
+    """An attack that shows every cue of its kind: halftone or grid, gloss or panes, an edge."""
     drawn = scene.draw_subject_takes("phone", 0, 5813, presentations=1, frames=1)
     take = drawn[scene.Key(0, request.param)][0]
     handheld = DOMAINS["handheld"]
     camera = draw_camera(np.random.default_rng(1), handheld.cameras[-1], handheld.lights[0])
-    take = replace(take, domain="handheld", camera=camera)
+    shown = {"sides": (0.06, -1.0, 2.0, 0.95), "pitch": 1.2 / camera.n}
+    if request.param == "print":
+        shown |= {"gloss": 0.2, "gloss_at": (0.0, 0.0), "gloss_width": 0.03, "band_amplitude": 0.03}
+    else:
+        shown |= {"panes": draw_screen(np.random.default_rng(1), VIVID, preset="vivid").panes}
+    medium = replace(take.medium, **shown)
+    take = replace(take, domain="handheld", camera=camera, medium=medium)
     return take, take_apart(take), scene.render(take)
 
 
