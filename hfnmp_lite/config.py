@@ -396,16 +396,15 @@ def make_config(
     _one_of("target", target, tuple(domains))
     _one_of("pattern", pattern, PATTERN_NAMES)
     learned = pattern in LEARNED
-    config = RunConfig(
-        target=target,
-        sources=tuple(d for d in domains if d != target),
-        pattern=pattern,
-        order=order or ("alternating" if learned else "joint"),
-        stages=stages or (2 if learned else 1),
-        preset=preset,
-        **PRESETS[preset],
-    )
-    return replace(config, **changes)
+    given = {
+        "target": target,
+        "sources": tuple(d for d in domains if d != target),
+        "pattern": pattern,
+        "order": order or ("alternating" if learned else "joint"),
+        "stages": stages or (2 if learned else 1),
+        "preset": preset,
+    }
+    return RunConfig(**{**given, **PRESETS[preset], **changes})
 
 
 def _one_of(what: str, given: object, expected: tuple[object, ...]) -> None:
