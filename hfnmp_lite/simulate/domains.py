@@ -426,6 +426,7 @@ CHANGES: tuple[str, ...] = (
     "All shifts of papers and displays cut to a half, so that shortcuts alone no longer suffice at "
     "home; cameras differ in style by much instead: statistics .78, network .88, home 5 %.",
     "`handheld` and `phone` pushed further for one unseen AUC of the statistics below .62: reached "
-    "(.617), but the network fell to .59 to .73 before `phone`. Both taken back; that one row is "
-    "missed.",
+    "(.617), but the network fell to .59 to .73 before `phone`. Both taken back: the network .91 "
+    "unseen (.887 to .948; HTER 15.5 to 19.5 %), at home .993 and 4.7 %; the statistics .79 unseen, "
+    "lowest .73, so that their unseen row is still missed.",
 )
