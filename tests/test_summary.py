@@ -332,7 +332,7 @@ def test_a_gain_in_words():
     table = tabulate(without(rows, pattern="rgb", target="phone"))
     said = say_gain("lbp", GOAL_ARM, gain(table, "lbp", GOAL_ARM, DOMAINS))
     assert said.startswith("lbp over mp alternating 2: -")
-    assert said.endswith("over subjects and seeds, clear of zero")
+    assert said.endswith("over subjects and seeds: a difference")
     missing = gain(table, "lbp", "rgb", DOMAINS)
     assert say_gain("lbp", "rgb", missing) == "lbp over rgb: runs are missing"
 

@@ -17,6 +17,10 @@ at three seeds, and knows nothing of t's longer tails, so that it is too short w
 much; and it counts what seeds and subjects do together three times (Owen, "The pigeonhole
 bootstrap", 2007), so that it is too long where that is most of it. Notebook 08 compares them.
 
+A gain is a *difference* where the 95 % interval is clear of zero, *no difference of 3 points* where
+the 90 % interval lies within 3 points of zero (two one-sided tests, Schuirmann 1987), and else
+*undecided*.
+
 What the intervals do not tell:
 
 - *Three or five seeds are few.* Their spread is itself hardly known, hence the long tails; and t
@@ -44,6 +48,12 @@ from hfnmp_lite.files import InputError
 
 FIGURES = ("hter", "hter_oracle", "auc")
 BOTH, ALONE = "subjects and seeds", "subjects alone"  # what an interval is over
+ALIKE = 3.0  # points: a gain that surely is smaller is none worth speaking of
+NARROW = 0.90  # level of the interval that tells so
+DIFFERENCE = "a difference"
+NO_DIFFERENCE = f"no difference of {ALIKE:g} points"
+UNDECIDED = "undecided"
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -96,8 +106,8 @@ class Gain:
     ----------
     points : float
         The baseline's HTER less the arm's, in points.
-    interval : (float, float) or None
-        95 %; None where a target has fewer than two subjects.
+    interval, narrow : (float, float) or None
+        95 % and 90 %; None where a target has fewer than two subjects.
     over : str
         What the interval is over: `BOTH`, or `ALONE` where a target has one common seed.
     seeds : dict
@@ -105,7 +115,8 @@ class Gain:
     """
 
     points: float
-    interval: tuple[float, float] | None
+    interval: Interval | None
+    narrow: Interval | None
     over: str
     seeds: dict[str, int]
 
@@ -113,6 +124,20 @@ class Gain:
     def clear(self) -> bool:
         """Whether the interval leaves out zero."""
         return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
+
+    @property
+    def verdict(self) -> str:
+        """`DIFFERENCE`, `NO_DIFFERENCE` or `UNDECIDED`; one seed decides nothing of a method."""
+        return UNDECIDED if self.over == ALONE else decide(self.interval, self.narrow)
+
+
+def decide(interval: Interval | None, narrow: Interval | None) -> str:
+    """Turn the 95 % and the 90 % interval of a gain, in points, into a verdict."""
+    if interval is None or narrow is None:
+        return UNDECIDED
+    if interval[0] > 0 or interval[1] < 0:
+        return DIFFERENCE
+    return NO_DIFFERENCE if -ALIKE < narrow[0] <= narrow[1] < ALIKE else UNDECIDED
 
 
 def tabulate(rows: Sequence[Mapping[str, str]]) -> Table:
@@ -196,17 +221,19 @@ def gain(table: Table, arm: str, baseline: str, targets: Sequence[str]) -> Gain 
     numbers = {t: len(s) for t, s in seeds.items()}
     over = BOTH if min(numbers.values()) > 1 else ALONE
     points = float(np.mean([g.mean() for g in gains]))
-    return Gain(points, mean_interval(gains), over, numbers)
+    return Gain(points, mean_interval(gains), mean_interval(gains, NARROW), over, numbers)
 
 
-def mean_interval(tables: Sequence[np.ndarray]) -> tuple[float, float] | None:
-    """95 % interval of the mean over tables of each table's mean, see above.
+def mean_interval(tables: Sequence[np.ndarray], level: float = LEVEL) -> Interval | None:
+    """Interval of the mean over tables of each table's mean, see above.
 
     Parameters
     ----------
     tables : sequence of (n_seeds, n_subjects) ndarray
         Independent of each other; they need not be of one shape. Where one has a single row, only
         its columns count as drawn.
+    level : float
+        How often the interval is to hold the mean, in (0, 1).
 
     Returns
     -------
@@ -221,7 +248,7 @@ def mean_interval(tables: Sequence[np.ndarray]) -> tuple[float, float] | None:
     if variance <= 0:  # no table varies at all
         return mean, mean
     freedom = variance**2 / sum(v**2 / f for v, f in parts)
-    reach = stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance) / len(tables)
+    reach = stdtrit(freedom, (1 + level) / 2) * np.sqrt(variance) / len(tables)
     return mean - float(reach), mean + float(reach)
 
 
@@ -244,12 +271,11 @@ def _variance_parts(table: np.ndarray) -> list[tuple[float, int]]:
 
 
 def say_gain(arm: str, baseline: str, found: Gain | None) -> str:
-    """Say in a line what an arm gains over a baseline, and whether it is clear of zero."""
+    """Say in a line what an arm gains over a baseline, and what that decides."""
     if found is None:
         return f"{arm} over {baseline}: runs are missing"
     text = f"{arm} over {baseline}: {found.points:+z.1f} points"
     if found.interval is None:
         return f"{text}, too few subjects for an interval"
     low, high = found.interval
-    word = "clear of zero" if found.clear else "not clear of zero"
-    return f"{text} [{low:+.1f}, {high:+.1f}] over {found.over}, {word}"
+    return f"{text} [{low:+.1f}, {high:+.1f}] over {found.over}: {found.verdict}"

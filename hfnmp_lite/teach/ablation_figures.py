@@ -258,10 +258,9 @@ def _said(table: Table, arm: str, baseline: str, target: str, shown: object, fou
             for t in shown
         ]
         errors[name] = 100 * float(np.mean(held))
-    word = "clear of zero" if found.clear else "not clear of zero"
     return (
         f"{about}: HTER {errors[arm]:.1f} % and {errors[baseline]:.1f} %, "
-        f"{_short(found)} points saved over {found.over}, {word}."
+        f"{_short(found)} points saved over {found.over}: {found.verdict}."
     )
 
 
