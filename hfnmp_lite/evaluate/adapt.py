@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -146,6 +146,7 @@ def repaired(
     presentations: Sequence[Presentation],
     scored: Sequence[Scored],
     size: int = 128,
+    choose: Callable[[Sequence[Presentation]], Sequence[Presentation]] = list,
 ) -> dict[str, float | None]:
     """Judge the repairs: each half of the subjects is adapted to, the other half judged.
 
@@ -155,6 +156,8 @@ def repaired(
         Of the target; their labels serve for judging alone.
     scored : sequence of Scored
         What `detector` says of them, in their order.
+    choose : callable
+        Which presentations of a half are adapted to, by default all; the other is judged whole.
 
     Returns
     -------
@@ -176,7 +179,8 @@ def repaired(
         return nothing
     margins: dict[str, list[np.ndarray]] = {}
     live, aucs = [], []
-    for unlabelled, judged in (parts, parts[::-1]):
+    for half, judged in (parts, parts[::-1]):
+        unlabelled = choose(half)
         adapted = adapt_statistics(detector, unlabelled, size)
         of = {
             "before": [np.array([before[p.id] for p in part]) for part in (unlabelled, judged)],
