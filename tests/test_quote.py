@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from rows import GOOD, planted, without
-from rows import row as one_row
 
 from hfnmp_lite.data.samples import notebooks_root
 from hfnmp_lite.experiments import bench
@@ -15,7 +14,6 @@ from hfnmp_lite.experiments.quote import (
     markdown,
     marks,
     quoted,
-    repeated,
     shipped,
 )
 from hfnmp_lite.experiments.summary import say_goal, summarise
@@ -61,21 +59,6 @@ def test_a_missing_target_leaves_no_mean():
     (line,) = [row for row in said.splitlines() if row.startswith("| lbp |")]
     assert line.split("|")[2:5] == [" – "] * 3
     assert line.rstrip(" |").endswith("0–2")
-
-
-def test_repeated_runs_stand_beside_the_first_and_beside_the_seeds():
-    def run(target, seed, rejected, accepted):  # of ten live and ten attacks each
-        return one_row("lbp", target, seed, {"a": [rejected, 10, accepted, 10]})
-
-    rows = [run("phone", 0, 2, 2), run("phone", 1, 1, 2), run("phone", 2, 4, 2)]  # 20, 15, 30 %
-    rows += [run("webcam", 0, 5, 5), run("mixed", 0, 0, 0), run("mixed", 1, 1, 1)]  # 50, 0, 10 %
-    again = [run("phone", 0, 2, 3), run("webcam", 0, 4, 5), run("mixed", 1, 1, 1)]  # 25, 45, 10 %
-    # seeds differ by 5, 10, 15 before the phone and by 10 before mixed
-    line = "| lbp | 3 | 26.7 % | 26.7 % | 3.3 | 10.0 |"
-    assert repeated(again, rows).splitlines()[2:] == [line]
-    for other in (run("phone", 3, 2, 3), again[0] | {"data_sha256": "1" * 64}):
-        with pytest.raises(InputError, match=r"lbp, phone, seed .: the table holds no such run"):
-            repeated([other], rows)
 
 
 def test_the_blocks_alone_are_written_anew(tmp_path, capsys, monkeypatch):

@@ -1,6 +1,6 @@
 """Shipped results, quoted in pages: each block between two marks is written anew.
 
-    python -m hfnmp_lite.experiments.quote README.md notebooks/PAPER.md
+    python -m hfnmp_lite.experiments.quote data_samples/results/README.md notebooks/PAPER.md
 
 A page that quotes a file of `SOURCES` holds the two lines of `marks`; what stands between them
 comes from that file alone, so that no page says anything else than the file does.
@@ -11,14 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 from textwrap import indent
 
-import numpy as np
-
 from hfnmp_lite.data.samples import root
-from hfnmp_lite.experiments.ablation import key_of, name_of, read_rows
 from hfnmp_lite.experiments.paired import ALONE
 from hfnmp_lite.experiments.summary import BASELINES, say_chance, say_goal, summarise_file
 from hfnmp_lite.files import InputError, write_whole
@@ -81,46 +77,6 @@ def speeds(bench: Path) -> str:
     return indent(table(json.loads(bench.read_text(encoding="utf-8"))), "    ")
 
 
-def repeated(again: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]]) -> str:
-    """Set runs beside their first rows, and how far they moved beside how far seeds move them.
-
-    A move is the mean absolute difference of HTER, in points: of a run and its repetition, and of
-    any two seeds of an arm before a target. Raises InputError where a run has no first row, or one
-    of other data or settings.
-    """
-    first = {key_of(row): row for row in rows}
-    for row in again:
-        was = first.get(key_of(row), {})
-        if [was.get(c) for c in ("config", "data_sha256")] != [row["config"], row["data_sha256"]]:
-            which = f"{name_of(row)}, {row['target']}, seed {row['seed']}"
-            raise InputError(f"{which}: the table holds no such run to repeat")
-    lines = [
-        "| arm | runs | HTER at first | again | a run moves by | two seeds differ by |",
-        "|---|---|---|---|---|---|",
-    ]
-    for arm in dict.fromkeys(map(name_of, again)):
-        runs = [row for row in again if name_of(row) == arm]
-        before, now = np.transpose([(_hter(first[key_of(run)]), _hter(run)) for run in runs])
-        apart = [
-            abs(_hter(a) - _hter(b))
-            for a, b in combinations([row for row in rows if name_of(row) == arm], 2)
-            if a["target"] == b["target"] in {run["target"] for run in runs}
-        ]
-        lines.append(
-            f"| {arm} | {len(runs)} | {before.mean():.1f} % | {now.mean():.1f} % "
-            f"| {abs(before - now).mean():.1f} | {np.mean(apart):.1f} |"
-        )
-    return "\n".join(lines)
-
-
-def _hter(row: Mapping[str, str]) -> float:
-    return 100 * float(row["hter"])
-
-
-def _repeated(runs: Path) -> str:
-    return repeated(read_rows(runs), read_rows(runs.with_name("ablation.csv")))
-
-
 def _compared(runs: Path) -> str:
     return markdown(summarise_file(runs))
 
@@ -133,8 +89,6 @@ def _regime(file: Path) -> str:
 
 SOURCES: dict[str, Callable[[Path], str]] = {
     "ablation.csv": _compared,
-    "confirmation.csv": _compared,
-    "rerun.csv": _repeated,
     "bench.json": speeds,
     "regime.json": _regime,
 }
