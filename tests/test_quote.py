@@ -93,9 +93,8 @@ def test_a_page_without_its_marks_is_refused_in_one_line(text, tmp_path):
 
 
 def test_the_pages_quote_the_shipped_results():
-    note, readme = notebooks_root() / "PAPER.md", notebooks_root().parent / "README.md"
-    pages = [page for page in (note, readme) if page.exists()]  # an installed package has no README
-    for page in pages:
+    note, results = notebooks_root() / "PAPER.md", shipped() / "README.md"
+    for page in (note, results):
         for name, block in quoted(page).items():
             again = f"python -m hfnmp_lite.experiments.quote {page.name}"
             now = SOURCES[name](shipped() / name)

@@ -15,6 +15,7 @@ from pathlib import Path
 from textwrap import indent
 
 from hfnmp_lite.data.samples import root
+from hfnmp_lite.experiments.claims import read_claims, say_claims
 from hfnmp_lite.experiments.paired import ALONE
 from hfnmp_lite.experiments.summary import BASELINES, say_chance, say_goal, summarise_file
 from hfnmp_lite.files import InputError, write_whole
@@ -87,8 +88,13 @@ def _regime(file: Path) -> str:
     return render(json.loads(file.read_text(encoding="utf-8")))
 
 
+def _claims(name: Path) -> str:
+    return "\n".join(f"- {line}." for line in say_claims(read_claims(name.parent)))
+
+
 SOURCES: dict[str, Callable[[Path], str]] = {
     "ablation.csv": _compared,
+    "claims": _claims,  # of every claims-*.csv
     "bench.json": speeds,
     "regime.json": _regime,
 }
