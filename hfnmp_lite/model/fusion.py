@@ -70,9 +70,8 @@ class HierarchicalFusion(nn.Module):
     """Fuse the streams level by level, top down (HFM; *released code*).
 
     F_l is the mean of the streams' laterals; p5 = F5, p4 = smooth4(up(p5) + F4),
-    p3 = smooth3(up(p4) + F3), `up` the nearest neighbour. The release smooths by two convs that
-    see the same input and averages them; they are linear, so one conv with the averaged weights
-    gives the same output.
+    p3 = smooth3(up(p4) + F3), `up` the nearest neighbour. The release averages two convs of one
+    input, which are one conv with the averaged weights.
 
     Shapes: one or two Pyramids -> p3 (N, C, H/8, W/8), p7 (N, C, H/128, W/128). With `top` (*our
     ablation*) the fusion ends where it begins, and p5 stands for p3.

@@ -37,11 +37,10 @@ class HFN(nn.Module):
     Parameters
     ----------
     trunk : {"lite", "resnet18", "resnet50"}
-        The trunk of each stream; the fusion's width is 64 for "lite" and 256 for the others.
+        Of each stream; the fusion's width is 64 for "lite" and 256 for the others.
     fusion : {"hfm", "late", "concat", "top", "alone"}
-        How the streams are fused: level by level (*released code*); *our ablations*: the mean
-        verdict of two networks of one stream; one trunk for six channels; the top level alone;
-        the pattern alone, the image unread.
+        Level by level (*released code*); *our ablations*: the mean verdict of two networks of one
+        stream; one trunk for six channels; the top level alone; the pattern alone.
     streams : {1, 2}
         1: the image alone, and `pattern` is None.
     normalise_image, normalise_pattern, map_in_score : bool
@@ -77,8 +76,7 @@ class HFN(nn.Module):
             self.image_network = HFN(normalise_image=normalise_image, **one)
             self.pattern_network = HFN(normalise_image=normalise_pattern, **one)
             return
-        width = 64 if trunk == "lite" else 256
-        channels = 6 if fusion == "concat" else 3
+        width, channels = 64 if trunk == "lite" else 256, 6 if fusion == "concat" else 3
         if fusion != "alone":
             self.image_stream = Stream(trunk, width, normalise_image, channels)
         if streams == 2 and fusion != "concat":
@@ -117,8 +115,8 @@ class HFN(nn.Module):
             other = self.pattern_stream(pattern)
         p3, p7 = self.fusion(seen, other)
         live_map = self.map_head(p3)
-        if self.mode == "top":
-            live_map = interpolate(live_map, scale_factor=4)  # from H/32 to H/8
+        if self.mode == "top":  # from H/32 to H/8
+            live_map = interpolate(live_map, scale_factor=4)
         return Output(self.classifier(p7.mean((2, 3))), live_map, (), self.map_in_score)
 
     def forward(self, images: Tensor, pattern: Tensor | None = None) -> Output:
