@@ -7,6 +7,7 @@ from scipy import stats
 
 from hfnmp_lite.experiments import claims, paired
 from hfnmp_lite.experiments.ablation import CLAIMS, write_rows
+from hfnmp_lite.experiments.run import SHIPPED
 from hfnmp_lite.experiments.summary import GOAL_ARM
 from hfnmp_lite.files import InputError
 
@@ -69,13 +70,27 @@ def test_what_was_not_run_is_not_claimed(tmp_path):
     assert claims.say_claims(claims.read_claims(tmp_path)) == [
         "no inventory was run yet: nothing is claimed"
     ]
-    write_rows(tmp_path / f"claims-{CLAIMS[1]}.csv", planted({"lbp": 0.3, "rgb": 0.4}, seeds=1))
+    rows = [{**r, "data": "drawn"} for r in planted({"lbp": 0.3, "rgb": 0.4}, seeds=1)]
+    write_rows(tmp_path / f"claims-{CLAIMS[1]}.csv", rows)
     said = claims.say_claims(claims.read_claims(tmp_path))
     assert said[0] == f"{GOAL_ARM} over lbp: runs are missing"
 
 
-def test_one_inventory_does_not_count_twice(tmp_path):
+def test_nothing_is_decided_before_every_inventory_was_run():
+    clear = {**GOOD, GOAL_ARM: 0.05}
+    of = {i: paired.tabulate(planted(clear, seeds=1, rng=int(i))) for i in CLAIMS}
+    assert paired.DIFFERENCE in claims.say_claims(of)[0]
+    some = claims.say_claims({i: of[i] for i in CLAIMS[:3]})[0]
+    assert "open, 4 targets are missing" in some
+    assert paired.DIFFERENCE not in some
+
+
+def test_one_inventory_does_not_count_twice_and_the_shipped_domains_never(tmp_path):
+    rows = planted(GOOD, seeds=1)
     for inventory in CLAIMS[:2]:
-        write_rows(tmp_path / f"claims-{inventory}.csv", planted(GOOD, seeds=1))
+        write_rows(tmp_path / f"claims-{inventory}.csv", [{**r, "data": "drawn"} for r in rows])
     with pytest.raises(InputError, match="same data"):
+        claims.read_claims(tmp_path)
+    write_rows(tmp_path / f"claims-{CLAIMS[0]}.csv", [{**r, "data": SHIPPED} for r in rows])
+    with pytest.raises(InputError, match="shipped samples"):
         claims.read_claims(tmp_path)

@@ -123,7 +123,7 @@ class Gain:
     @property
     def clear(self) -> bool:
         """Whether the interval leaves out zero."""
-        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
+        return decide(self.interval, self.narrow) == DIFFERENCE
 
     @property
     def verdict(self) -> str:

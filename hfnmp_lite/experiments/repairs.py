@@ -6,7 +6,7 @@
 The unlabelled pictures of a new camera hold an unknown share of attacks, which the quantile takes
 to be that of the sources, and the statistics of batch norms likewise. So each detector is repaired
 with pictures of which 10 to 90 % are attacks, as many at every share, and with few and many
-pictures at the share of the sources. Half of the target's subjects are adapted to, all
+pictures at the target's own share. Half of the target's subjects are adapted to, all
 presentations of the other half judged, then the halves change places; means over `DRAWS` draws.
 """
 
