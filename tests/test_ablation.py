@@ -527,7 +527,7 @@ def test_a_file_with_runs_on_other_data_or_other_settings(manifest, tmp_path, ca
         (["--seeds", "0"], "--seeds is 0; expected at least 1"),
         (["--workers", "0"], "--workers is 0; expected at least 1"),
         (["--manifest", "none.csv"], "none.csv"),
-        (["--report"], "no such file; hfnmp ablate --out writes it"),
+        (["--report"], "leave --manifest out"),
         (["--out", "table.png"], "ends in .csv"),
     ],
 )
@@ -536,6 +536,11 @@ def test_a_wrong_word(arguments, words, manifest, tmp_path, capsys):
     line = one_line(capsys, "--out", out, "--manifest", manifest, *arguments)
     assert words in line
     assert not out.exists()
+
+
+def test_a_report_of_a_table_that_is_not_there(tmp_path, capsys):
+    line = one_line(capsys, "--out", tmp_path / "table.csv", "--report")
+    assert "no such file; hfnmp ablate --out writes it" in line
 
 
 def test_data_that_no_domain_can_be_left_out_of(manifest, small_samples, tmp_path, capsys):

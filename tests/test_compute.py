@@ -376,7 +376,8 @@ try:
     compute = Compute(Machine(accelerator="cpu", devices=2))
 except InputError as error:
     sys.exit(str(error))
-print(f"{compute.rank}{compute.world}{is_first()}", flush=True)
+sys.stdout.write(f"{compute.rank}{compute.world}{is_first()}\\n")  # whole, beside the other's
+sys.stdout.flush()
 compute.from_first(None)
 compute.close()
 """

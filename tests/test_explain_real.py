@@ -109,7 +109,7 @@ def test_a_manifest_is_explained_by_a_stated_rule_and_names_its_list(zips, tmp_p
     assert [p["kind"] for p in told["pictures"]] == ["live", "print", "replay"]
     assert {p["domain"] for p in told["pictures"]} == {"casia"}
     assert {p.name for p in out.iterdir()} == {
-        "numbers.json",
+        *(".hfnmp.json", "numbers.json"),
         *(p["figure"] for p in told["pictures"]),
     }
     hidden = {p.name: p.read_bytes() for p in out.glob("*.png")}

@@ -345,10 +345,10 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(protocol, tmp_pa
         assert same(whole, learn(config, protocol, tmp_path / "run", resume=True))
         assert "going on from before.ckpt" in capsys.readouterr().out
     last.unlink()
-    (tmp_path / "run" / ".last.ckpt.0123").write_bytes(b"what a killed process left")
+    (tmp_path / "run" / ".last.ckpt.unfinished-0123").write_bytes(b"what a killed process left")
     assert same(whole, learn(config, protocol, tmp_path / "run", resume=True))
     assert "was not finished; going on from before.ckpt" in capsys.readouterr().out
-    assert not (tmp_path / "run" / ".last.ckpt.0123").exists()
+    assert not (tmp_path / "run" / ".last.ckpt.unfinished-0123").exists()
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(protocol, tmp_path):

@@ -135,7 +135,9 @@ class Page(HTMLParser):
 
 def report(tmp_path, presentations, scored, pattern="mp", **changes):
     folder = make_run(tmp_path / "run", scored, pattern, **changes)
-    return Page(report_page(folder, presentations, make_detector(pattern)))
+    html = report_page(folder, presentations, make_detector(pattern))
+    (tmp_path / "report.html").write_text(html, encoding="utf-8")
+    return Page(html)
 
 
 @pytest.mark.parametrize("pattern", ["mp", "lbp", "rgb"])
@@ -268,7 +270,7 @@ def test_a_run_that_cannot_be_reported_is_named(tmp_path, frame):
         refused(folder, "cannot be reported")
     folder = make_run(tmp_path / "c", scored)
     (folder / "scores.csv").write_text("presentation,score\nx,1\n")
-    refused(folder, "scores.csv has columns")
+    refused(folder, "scores.csv: has no column domain")
 
 
 # ---------------------------------------------------------------- which cases are shown

@@ -55,6 +55,8 @@ def _streams(network: nn.Module) -> dict[str, nn.Module]:
             "image": network.image_network.image_stream,
             "pattern": network.pattern_network.image_stream,
         }
+    if network.mode == "alone":
+        return {"pattern": network.pattern_stream}
     two = network.streams == 2 and network.mode != "concat"
     return {"image": network.image_stream} | ({"pattern": network.pattern_stream} if two else {})
 
