@@ -184,7 +184,8 @@ def move_every_control(names: Mapping[str, object]) -> list[list[float]]:
                 seconds[-1].append(0.0 if explorer.waiting else time.perf_counter() - begun)
                 if explorer.error is not None:
                     raise explorer.error
-                if picture == explorer.picture or said == explorer.alt:
+                alike = said == explorer.alt and "upload" not in type(control).__name__.lower()
+                if picture == explorer.picture or alike:  # two uploads may be judged alike
                     raise RuntimeError(f"'{control.description}' at {value} changed nothing")
     return seconds
 
