@@ -505,7 +505,8 @@ def test_the_shipped_table_is_whole_and_agrees_with_itself():
     compared = 0
     for where in ("known", "unseen"):
         for cue in ("every", *cues.CUES):
-            assert ("mp-phone", where, "removal, response", "", cue) in found
+            seen = (cue, where) != ("bezel", "unseen")  # no crop of the phone's reaches a border
+            assert (("mp-phone", where, "removal, response", "", cue) in found) == seen
         for network in ("mp-phone", "lbp-phone"):
             assert 0 <= found[network, where, "auc", "", "every"].value <= 1
             assert all((network, where, "deletion", m, "every") in found for m in METHODS)

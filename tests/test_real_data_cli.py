@@ -187,7 +187,7 @@ def test_predict_scores_videos_frame_by_frame(finished, hfnmp, tmp_path):
     status, said, complaint = hfnmp("predict", finished, wall, film, "--timeline", tmp_path)
     assert status == 2
     assert said.count("frame ") == 4 + 7  # the scores are there
-    assert f"{photograph}: is in the way" in complaint
+    assert f"{photograph}: is in the way" in complaint[-1]
     assert photograph.read_bytes() == b"mine"
     assert not (tmp_path / "wall.png").exists()
 

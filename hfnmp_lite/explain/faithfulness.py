@@ -223,16 +223,17 @@ def _write(
 ) -> dict[str, object]:
     """Sum up, answer, and write the table and its provenance."""
     from hfnmp_lite.explain.answers import answer
-    from hfnmp_lite.explain.table import differences, summarise, write
+    from hfnmp_lite.explain.table import differences, read, summarise, write
 
     about = {name: _load(str(path)).config for name, path in networks.items()}
     unseen = {name: str(config.get("target", "")) for name, config in about.items()}
     rows = summarise(records, unseen, progress=progress)
-    answers = []
-    for first, second in pairs(about):
-        gaps = differences(records, unseen, first, second, progress=progress)
-        rows += gaps
-        answers += answer(rows, first, second)
+    compared = pairs(about)
+    for first, second in compared:
+        rows += differences(records, unseen, first, second, progress=progress)
+    text = write(rows)
+    rows = read(text)  # as rounded there, so that sentences and table agree
+    answers = [sentence for two in compared for sentence in answer(rows, *two)]
     said = {
         "what": "faithfulness of attributions against known cues, simulated data; 95 % intervals "
         "by subject; columns and measures are told in hfnmp_lite.explain.table",
@@ -252,7 +253,7 @@ def _write(
         **provenance(),
     }
     said["versions"]["captum"] = version("captum")
-    write_owned(out, write(rows), BY)
+    write_owned(out, text, BY)
     write_owned(out.with_suffix(".json"), json.dumps(said, indent=2) + "\n", BY)
     return said
 
