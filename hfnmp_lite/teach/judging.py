@@ -57,8 +57,7 @@ def threshold_on_roc(scores: Mapping[str, np.ndarray], threshold: float) -> tupl
             axes.stairs(counts, BINS, fill=True, **style)  # one patch; hist draws one a bar
         axes.axvline(threshold, color="black", linewidth=2)
         axes.axvspan(threshold, 1, color=PALETTE["live"], alpha=0.07, linewidth=0)
-        axes.set(xlim=(0, 1), xticks=(0, 0.5, 1))
-        axes.yaxis.get_major_locator().set_params(integer=True, nbins=2)
+        axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), yticks=())  # the title counts; ticks cost time
         axes.tick_params(labelbottom=row == len(scores) - 1)
         axes.set_title(f"{kind}: {accepted[kind]:.1%} accepted", fontsize=SIZE, loc="left")
     axes.set_xlabel("score, and threshold", fontsize=SIZE)
