@@ -42,10 +42,11 @@ def check_free(paths: Iterable[str | Path], by: str) -> None:
         _refuse(foreign, by)
 
 
-def write_owned(path: str | Path, data: bytes | str, by: str) -> None:
+def write_owned(path: str | Path, data: bytes | str, by: str, quiet: bool = False) -> None:
     """Write a result of the command `by`, whole or not at all, and record it as its own.
 
-    What it replaces is said on stderr. A file that holds `data` already is in nobody's way.
+    What it replaces is said on stderr, unless `quiet`. A file that holds `data` already is in
+    nobody's way.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def write_owned(path: str | Path, data: bytes | str, by: str) -> None:
         _refuse([path], by)
     _note(path.parent, record, by, {path.name: digest})
     write_whole(path, data)
-    if there:
+    if there and not quiet:
         _say("replaced", [path], by)
 
 
@@ -93,6 +94,7 @@ def owned_folder(final: str | Path, by: str) -> Iterator[Path]:
     )
     try:
         yield temporary
+        (temporary / RECORD).unlink(missing_ok=True)  # of what was written here: now all is `by`'s
         if inside:
             _take_place(temporary, final, by)
         else:

@@ -19,7 +19,15 @@ from skimage.data import astronaut
 
 from hfnmp_lite import cli, doctor
 
-FILES = {"config.json", "last.ckpt", "log.csv", "metrics.json", "model.safetensors", "scores.csv"}
+FILES = {
+    ".hfnmp.json",
+    "config.json",
+    "last.ckpt",
+    "log.csv",
+    "metrics.json",
+    "model.safetensors",
+    "scores.csv",
+}
 ON_THE_WAY = {"before.ckpt", "snapshots.safetensors"}
 
 

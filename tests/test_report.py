@@ -172,6 +172,24 @@ def test_the_report_is_one_whole_file_that_fetches_nothing(tmp_path, frame, patt
     assert ("Meta Pattern is learned" in page.text) == (pattern == "mp")
 
 
+@pytest.mark.parametrize(
+    ("threshold", "why"),
+    [(0.5, "The threshold is not to blame"), (0.01, "lost by the threshold"), (0.5, "next to")],
+)
+def test_at_home_and_away(tmp_path, frame, threshold, why):
+    presentations = make_presentations(frame, 20)
+    scored = score(presentations, "webcam", gap=0.4 if threshold < 0.5 else 0.2)
+    home = judge(scored, threshold)["hter"] if why == "next to" else 0.012
+    repairs = {"hter_quantile": 0.234, "hter_adapted": None, "hter_adapted_quantile": float("nan")}
+    page = report(
+        tmp_path, presentations, scored, threshold=threshold, hter_sources=home, **repairs
+    )
+    alt = next(i["alt"] for i in page.all("img") if i["alt"].startswith("HTER: known cameras"))
+    assert f"{100 * home:.1f} %" in alt
+    assert alt.endswith("webcam, quantile threshold 23.4 %.")  # what is no rate is left out
+    assert why in page.text
+
+
 @pytest.mark.parametrize("pattern", PATTERN_NAMES)
 def test_the_sheet_draws_and_names_the_pattern_that_the_network_sees(
     tmp_path, frame, pattern, monkeypatch

@@ -112,6 +112,25 @@ def test_killed_at_random_moments_and_resumed_equals_never_killed(manifest, whol
     assert unfinished >= MOMENTS // 2
 
 
+@pytest.mark.parametrize("name", ["log.csv", "model.safetensors"])
+def test_what_the_user_put_into_a_stopped_run_stays(manifest, whole, tmp_path, name):
+    process = FORKS.Process(target=go, args=(manifest, tmp_path, False, 3))
+    process.start()
+    process.join(300)
+    with open(tmp_path / name, "a") as file:
+        file.write("my notes\n")
+    mine = (tmp_path / name).read_bytes()
+    config = make_config(
+        "smoke", "webcam", DOMAINS, extractor_iterations=6, iterations=8, validate_every=2
+    )
+    with pytest.raises(InputError, match=f"{name}: is in the way"):
+        run(config, tmp_path, manifest, True, machine=Machine(accelerator="cpu"), progress=False)
+    (tmp_path / name).rename(tmp_path / "mine")
+    finish(manifest, tmp_path, True)
+    assert what_it_left(tmp_path) == whole[0]
+    assert (tmp_path / "mine").read_bytes() == mine
+
+
 def test_two_at_one_run_refuse_each_other(manifest, tmp_path):
     config = make_config("smoke", "webcam", DOMAINS, "rgb")
     machine = Machine(accelerator="cpu")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -138,7 +138,9 @@ def as_arrays(scored: Iterable[Scored]) -> dict[str, np.ndarray]:
     }
 
 
-def write_scores(path: Path, scored: Iterable[Scored]) -> None:
+def write_scores(
+    path: Path, scored: Iterable[Scored], write: Callable[[Path, str], None] = write_whole
+) -> None:
     """Write scores as CSV, whole or not at all; a score keeps every digit, NaN is left empty."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -147,4 +149,4 @@ def write_scores(path: Path, scored: Iterable[Scored]) -> None:
         row = {**asdict(s), "live": int(s.live)}
         row["score"] = "" if math.isnan(s.score) else repr(s.score)
         writer.writerow(["" if row[c] is None else row[c] for c in COLUMNS])
-    write_whole(path, text.getvalue())
+    write(path, text.getvalue())

@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hfnmp_lite.config import Machine, RunConfig, is_first
+from hfnmp_lite.config import LOG, SNAPSHOTS, TRAIN, Machine, RunConfig, is_first
 from hfnmp_lite.data.lists import describe as describe_lists
 from hfnmp_lite.data.presentations import Presentation, missing_frames, read_manifest
 from hfnmp_lite.data.protocols import Protocol, leave_one_out, name_of
@@ -27,6 +28,7 @@ from hfnmp_lite.files import (
     open_regular,
     write_whole,
 )
+from hfnmp_lite.owned import check_free, write_owned
 from hfnmp_lite.provenance import peak_memory_mb, provenance
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from hfnmp_lite.model.detector import Detector
 
 SHIPPED = "shipped samples"
+MODEL, SCORES, METRICS = "model.safetensors", "scores.csv", "metrics.json"
 
 
 def load_data(manifest: str | Path | None) -> list[Presentation]:
@@ -76,8 +79,8 @@ def run(
     Raises
     ------
     InputError
-        The folder holds a finished run, another run's beginning or something else, or another
-        process is at it; the data cannot be used.
+        The folder holds a finished run, another run's beginning or something else, a file of it was
+        edited since, or another process is at it; the data cannot be used.
     """
     presentations = load_data(manifest)
     protocol = protocol_of(config, presentations)
@@ -134,8 +137,9 @@ def _learn_and_judge(
         summary = compute.from_first(None)
         compute.close()
         return summary
-    save_checkpoint(folder / "model.safetensors", detector, config.to_dict())
-    write_scores(folder / "scores.csv", scored)
+    write = partial(write_owned, by=TRAIN, quiet=True)
+    save_checkpoint(folder / MODEL, detector, config.to_dict(), write)
+    write_scores(folder / SCORES, scored, write)
     summary = {
         "target": config.target,
         "sources": list(config.sources),
@@ -171,7 +175,7 @@ def _learn_and_judge(
         "command": shlex.join(["hfnmp", *sys.argv[1:]]),
         **provenance(),
     }
-    write_whole(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
+    write(folder / METRICS, json.dumps(summary, indent=2) + "\n")
     (folder / BEFORE).unlink(missing_ok=True)
     compute.from_first(summary)
     compute.close()
@@ -371,7 +375,7 @@ def read_metrics(folder: Path) -> dict[str, object]:
     InputError
         There is none, or it is damaged.
     """
-    path = Path(folder) / "metrics.json"
+    path = Path(folder) / METRICS
     if not path.is_file():
         raise InputError(
             f"{folder}: holds no finished run (no metrics.json); give the directory of a finished "
@@ -391,7 +395,7 @@ def begun(folder: Path) -> tuple[RunConfig, str | None, dict[str, object]]:
     InputError
         The folder holds no unfinished run.
     """
-    if not (folder / "config.json").is_file() or (folder / "metrics.json").exists():
+    if not (folder / "config.json").is_file() or (folder / METRICS).exists():
         raise InputError(f"{folder}: holds no unfinished run; nothing to resume")
     asked = _read_json(folder / "config.json")
     try:
@@ -445,7 +449,7 @@ def _claim(
     """Make the run directory ours, or say why it cannot be."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; give --out a directory")
-    if (folder / "metrics.json").exists():
+    if (folder / METRICS).exists():
         raise InputError(f"{folder}: holds a finished run; give --out another directory")
     asked = {
         "config": config.to_dict(),
@@ -465,6 +469,7 @@ def _claim(
                 f"{folder}: holds a run with other {_differences(begun, asked)}; "
                 "resume with those it was started with, or give --out another directory"
             )
+        check_free((folder / name for name in (LOG, SNAPSHOTS, MODEL, SCORES)), TRAIN)
         return
     if resume:
         raise InputError(f"{folder}: holds no unfinished run; start it without --resume")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Optimizer
 
+from hfnmp_lite.config import SNAPSHOTS
 from hfnmp_lite.files import InputError
 from hfnmp_lite.learn.losses import presentation_loss
 from hfnmp_lite.learn.meta_step import Batch, Loss, meta_step
@@ -240,7 +241,7 @@ def load_snapshots(path: str | Path) -> list[tuple[int, MetaPatternExtractor]]:
     InputError
         The file is missing, damaged, or holds something else.
     """
-    file = Path(path) / "snapshots.safetensors"
+    file = Path(path) / SNAPSHOTS
     try:
         tensors = load(file.read_bytes())
     except OSError as error:

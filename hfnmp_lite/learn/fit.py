@@ -15,16 +15,17 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hfnmp_lite.config import META_ORDERS, Machine, RunConfig
+from hfnmp_lite.config import LOG, META_ORDERS, SNAPSHOTS, TRAIN, Machine, RunConfig
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.evaluate import metrics
 from hfnmp_lite.evaluate.scoring import as_arrays
-from hfnmp_lite.files import InputError, write_whole
+from hfnmp_lite.files import InputError
 from hfnmp_lite.learn.compute import Compute
 from hfnmp_lite.learn.losses import LOSSES
 from hfnmp_lite.learn.meta_step import Batch, Loss, meta_step, network_step
 from hfnmp_lite.learn.state import State, load, save, start_stage
 from hfnmp_lite.model.detector import Detector
+from hfnmp_lite.owned import check_free, write_owned
 
 SELECTION = (
     "source validation: among the looks at the held-out subjects of the source domains, the "
@@ -78,7 +79,8 @@ def fit(
     ------
     InputError
         Data of the target domain were given, `compute` cannot learn this (`Compute.check`), or
-        `last.ckpt` does not fit.
+        `last.ckpt` does not fit; a `log.csv` or `snapshots.safetensors` is in the way that is not,
+        or no longer, what a run wrote.
     FloatingPointError
         The loss is no longer a finite number.
     """
@@ -90,6 +92,7 @@ def fit(
         )
     compute = compute or Compute(Machine())
     compute.check(config)
+    check_free([folder / LOG, folder / SNAPSHOTS], TRAIN)
     if resume:
         state = load(config, training, folder, compute)
     else:
@@ -110,7 +113,7 @@ def fit(
         state.log, state.seconds, state.snapshots = first.log, first.seconds, first.snapshots
         state.supply.unreadable |= first.supply.unreadable
     if state.snapshots and compute.first:
-        write_whole(folder / "snapshots.safetensors", to_safetensors(state.snapshots))
+        write_owned(folder / SNAPSHOTS, to_safetensors(state.snapshots), TRAIN, quiet=True)
     detector = state.detector.eval()
     detector.threshold = float(state.best["threshold"])
     detector.share_rejected = float(state.best["share_rejected"])

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hfnmp_lite.config import RunConfig
+from hfnmp_lite.config import LOG, TRAIN, RunConfig
 from hfnmp_lite.data.presentations import Presentation
 from hfnmp_lite.files import InputError, clear_remains, write_whole
 from hfnmp_lite.learn.compute import Compute
@@ -25,6 +25,7 @@ from hfnmp_lite.model.checkpoint import load_trunk_weights
 from hfnmp_lite.model.detector import Detector
 from hfnmp_lite.model.handcrafted import RandomExtractor
 from hfnmp_lite.model.network import HFN
+from hfnmp_lite.owned import write_owned
 
 LOG_COLUMNS = (
     "stage",
@@ -181,7 +182,7 @@ def save(config: RunConfig, compute: Compute, state: State, folder: Path) -> Non
     writer = csv.DictWriter(text, LOG_COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(state.log)
-    write_whole(folder / "log.csv", text.getvalue())
+    write_owned(folder / LOG, text.getvalue(), TRAIN, quiet=True)
 
 
 def can_resume(folder: Path) -> bool:

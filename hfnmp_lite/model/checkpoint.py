@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -21,7 +21,12 @@ from hfnmp_lite.model.trunk import Trunk
 FORMAT = "1"
 
 
-def save_checkpoint(path: str | Path, detector: Detector, config: Mapping[str, object]) -> None:
+def save_checkpoint(
+    path: str | Path,
+    detector: Detector,
+    config: Mapping[str, object],
+    write: Callable[[str | Path, bytes], None] = write_whole,
+) -> None:
     """Write a detector as one safetensors file, whole or not at all.
 
     The file's metadata hold what is needed to build the detector again: the settings of network
@@ -35,6 +40,8 @@ def save_checkpoint(path: str | Path, detector: Detector, config: Mapping[str, o
         What to keep.
     config : mapping
         What the run was asked to do; anything that JSON can hold.
+    write : callable, optional
+        Writes the bytes to the path.
     """
     extractor = detector.extractor
     about = {
@@ -48,7 +55,7 @@ def save_checkpoint(path: str | Path, detector: Detector, config: Mapping[str, o
     }
     tensors = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
     metadata = {"hfnmp_lite": FORMAT, "about": json.dumps(about, sort_keys=True)}
-    write_whole(path, _sorted_header(save(tensors, metadata)))
+    write(path, _sorted_header(save(tensors, metadata)))
 
 
 def _sorted_header(content: bytes) -> bytes:
