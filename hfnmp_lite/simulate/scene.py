@@ -75,7 +75,7 @@ class Take:
     ----------
     domain : str
     subject, shot : Subject, Shot
-        Who, and how they stood before the camera (the attacker's, if it is an attack).
+        Who, and how they stood in front of the camera (the attacker's, if it is an attack).
     light : str
         The room, by name.
     view, camera : View, Camera
@@ -308,7 +308,7 @@ def render(
         The cues that are on. With a cue off, exposure and white balance stay those of the full
         picture, and the noise has the same standard normals.
     canvas : ndarray, optional
-        (m, m, 3) linear radiance to stand before the camera instead of the simulated face.
+        (m, m, 3) linear radiance in front of the camera instead of the simulated face.
     settings : Settings, optional
         Those of the full picture, where they are known; otherwise it is rendered to measure them.
 

@@ -192,7 +192,7 @@ def handwriting(mean: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[Figure, s
             axes.axhline(0, color="black", linewidth=0.8)
             axes.grid(axis="y", color="#E5E5E5")
             axes.set_axisbelow(True)
-    panels[0, -1].legend(fontsize=SIZE - 2, frameon=False)
+    panels[0, -1].legend(loc="lower right", fontsize=SIZE - 2, frameon=False)
     panels[0, 0].set_xticks((0, 4, 8), ("0", "4", "8"))
     figure.supxlabel("uniform code: 0 peak, 4 edge, 8 pit or flat, 9 irregular", fontsize=SIZE)
     return figure, (
